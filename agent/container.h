@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * One container in the guest: an OCI spec turned into namespaces, mounts, a cgroup and a process.
+ * Life cycle: container_create() → (on_created) → container_start() → (on_started) → on_exit →
+ * container_remove(). All slow work happens in the forked child; nothing here blocks the loop.
+ *
+ * Trust: the spec comes from the host, which owns the VM; the root file system and everything in it is
+ * the tenant's and hostile (symlinks, fifos, exchanged directories), see container-rootfs.h.
+ */
+
+#include "agent/loop.h"
+#include "proto/oci.pb-c.h"
+
+typedef struct Container Container;
+
+typedef enum ContainerState {
+        CONTAINER_CREATING,     /* the child sets itself up */
+        CONTAINER_CREATED,      /* waits for start before exec */
+        CONTAINER_STARTING,     /* released, exec not yet confirmed */
+        CONTAINER_RUNNING,
+        CONTAINER_STOPPED,      /* init exited and was reaped */
+        _CONTAINER_STATE_MAX,
+} ContainerState;
+
+typedef struct ContainerIo {
+        int stdin_fd, stdout_fd, stderr_fd;     /* the container's ends; -EBADF: /dev/null */
+} ContainerIo;
+
+typedef struct ContainerHandlers {
+        /* error 0: created. Otherwise -errno with a one-line message, and the container is STOPPED. */
+        void (*on_created)(Container *c, int error, const char *message, void *userdata);
+        /* error 0: the workload runs (exec succeeded). */
+        void (*on_started)(Container *c, int error, const char *message, void *userdata);
+        /* status: exit code, or 128 + signal. Fires once for a container that got as far as RUNNING. */
+        void (*on_exit)(Container *c, int status, void *userdata);
+        void *userdata;
+} ContainerHandlers;
+
+/*
+ * Validates the whole spec before it acts (plan, then act): a feature that is asked for and not built
+ * is refused with -EOPNOTSUPP and its name. The descriptors of io stay the caller's; the child has
+ * copies. spec is not referenced after the call. Returns at once; on_created follows from the loop.
+ */
+int container_create(Container **ret, Loop *loop, const char *id, const Grpc__Spec *spec,
+                     const ContainerIo *io, const ContainerHandlers *handlers,
+                     char **reterr_message);
+
+/* -EBUSY unless CREATED. */
+int container_start(Container *c, char **reterr_message);
+
+/*
+ * Sends sig to the init process, or with all to every process of the container's cgroup (SIGKILL uses
+ * cgroup.kill). -ESRCH when nothing is left. As in Kata, SIGTERM for an init (pid 1 of its namespace)
+ * that has no handler becomes SIGKILL, because the kernel would drop it.
+ */
+int container_signal(Container *c, int sig, bool all, char **reterr_message);
+
+/* Kills what is left and removes cgroup and mounts; then frees c. on_exit no longer fires. */
+int container_remove(Container *c, char **reterr_message);
+
+const char *container_id(const Container *c);
+ContainerState container_state(const Container *c);
+const char *container_state_to_string(ContainerState state);
+pid_t container_init_pid(const Container *c);   /* as the agent sees it; 0 when not running */

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Resumable byte ring: see ring.h. ring_ack() takes a number from the peer and checks it. */
+
+#include "basic/ring.h"
+
+int ring_init(Ring *ring, size_t size)
+{
+        uint8_t *data = malloc(size);
+
+        if (!data)
+                return -ENOMEM;
+
+        *ring = (Ring) { .data = data, .size = size };
+        return 0;
+}
+
+void ring_done(Ring *ring)
+{
+        free(ring->data);
+        *ring = (Ring) {};
+}
+
+static uint64_t ring_released(const Ring *ring)
+{
+        return ring->acking ? ring->acked : ring->sent;
+}
+
+size_t ring_space(const Ring *ring)
+{
+        return ring->size - (size_t) (ring->written - ring_released(ring));
+}
+
+int ring_write(Ring *ring, const void *data, size_t n)
+{
+        size_t at, first;
+
+        if (n > ring_space(ring))
+                return -ENOBUFS;
+        if (n == 0)
+                return 0;
+
+        at = (size_t) (ring->written % ring->size);
+        first = MIN(n, ring->size - at);
+        memcpy(ring->data + at, data, first);
+        memcpy(ring->data, (const uint8_t *) data + first, n - first);
+        ring->written += n;
+        return 0;
+}
+
+const void *ring_peek(const Ring *ring, size_t *ret_n)
+{
+        size_t at = (size_t) (ring->sent % ring->size);
+
+        *ret_n = MIN((size_t) (ring->written - ring->sent), ring->size - at);
+        return ring->data + at;
+}
+
+void ring_sent(Ring *ring, size_t n)
+{
+        assert(n <= ring->written - ring->sent);
+        ring->sent += n;
+}
+
+int ring_ack(Ring *ring, uint64_t total)
+{
+        if (total > ring->sent || (ring->acking && total < ring->acked))
+                return -EBADMSG;
+
+        /* Bytes sent before the first acknowledgement were released at once and can not come back. */
+        if (!ring->acking)
+                ring->acking = true;
+        ring->acked = total;
+        return 0;
+}
+
+void ring_rewind(Ring *ring)
+{
+        if (ring->acking)
+                ring->sent = ring->acked;
+}
+
+bool ring_is_drained(const Ring *ring)
+{
+        return ring->sent == ring->written && (!ring->acking || ring->acked == ring->written);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Resumable byte ring: what was produced, what was sent, and what the receiver has acknowledged.
+ *
+ *      acked <= sent <= written         all three are totals since the ring was made
+ *      written - released <= size       released = acked, or sent for a receiver that never acks
+ *
+ * A receiver that acknowledges (see ring_ack) gets everything it has not acknowledged once more after
+ * ring_rewind(): at-least-once over any number of connections. A receiver that never acknowledges gets
+ * a plain stream. Memory is bounded by size, given once.
+ */
+
+#include "basic/cleanup.h"
+
+typedef struct Ring {
+        uint8_t *data;
+        size_t size;
+        uint64_t written, sent, acked;
+        bool acking;            /* the receiver has acknowledged at least once */
+} Ring;
+
+int ring_init(Ring *ring, size_t size);
+void ring_done(Ring *ring);
+
+/* Room for ring_write(). */
+size_t ring_space(const Ring *ring);
+
+/* Appends all n bytes or nothing (-ENOBUFS). */
+int ring_write(Ring *ring, const void *data, size_t n);
+
+/* Next unsent bytes, contiguous; *ret_n may be 0. Valid until the ring is changed. */
+const void *ring_peek(const Ring *ring, size_t *ret_n);
+void ring_sent(Ring *ring, size_t n);
+
+/* The receiver has total bytes; -EBADMSG if that was never sent or goes backwards. */
+int ring_ack(Ring *ring, uint64_t total);
+
+/* A new connection: send again from the first byte that is not acknowledged. */
+void ring_rewind(Ring *ring);
+
+/* Nothing unsent; and, for an acknowledging receiver, nothing unacknowledged. */
+bool ring_is_drained(const Ring *ring);
