@@ -16,6 +16,8 @@
 #     --env NAME=VALUE
 
 enter() {
-        run_waiting unshare --mount --pid --ipc --uts --fork --kill-child --propagation private \
+        # The signal on the parent's death covers shells between this one and the tool.
+        run_waiting setpriv --pdeathsig KILL \
+                unshare --mount --pid --ipc --uts --fork --kill-child --propagation private \
                 bash "$TOOLS/lib/enter-inner" "$@"
 }
