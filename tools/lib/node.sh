@@ -38,6 +38,13 @@ node_cgroup_root() {
         [[ -w $REPLY/cgroup.procs ]] || die "$REPLY is read-only, a live node needs to make a cgroup there"
 }
 
+# A zombie that nobody has collected yet counts as gone.
+process_alive() {
+        local state
+        state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || true
+        [[ -n $state && $state != [ZX] ]]
+}
+
 # Removes a cgroup with everything below it; kills what is left in it.
 node_remove_cgroup() {
         local cgroup=$1 deadline=$((SECONDS + 5))
@@ -58,7 +65,7 @@ node_tidy() {
         for state in "$NODE_STATE"/*/; do
                 [[ -e $state/pid ]] || continue
                 pid=$(cat "$state/pid")
-                [[ ! -d /proc/$pid ]] || continue
+                ! process_alive "$pid" || continue
                 cgroup=$(cat "$state/cgroup" 2>/dev/null || true)
                 [[ -z $cgroup ]] || node_remove_cgroup "$cgroup"
                 rm -rf "$state"
@@ -116,13 +123,13 @@ node_boot() {
 
         deadline=$((SECONDS + NODE_BOOT_DEADLINE))
         until node_leader "$pid"; do
-                [[ -d /proc/$pid ]] && ((SECONDS < deadline)) || node_boot_failed "$log"
+                process_alive "$pid" && ((SECONDS < deadline)) || node_boot_failed "$log"
                 sleep 0.1
         done
         echo "$REPLY" >"$state/leader"
         # The manager's socket comes first, then its answer to when it is done.
         until [[ -S /proc/$REPLY/root/run/systemd/private ]]; do
-                [[ -d /proc/$pid ]] && ((SECONDS < deadline)) || node_boot_failed "$log"
+                process_alive "$pid" && ((SECONDS < deadline)) || node_boot_failed "$log"
                 sleep 0.1
         done
         node_wait_running "$name" "$deadline" "$log"
@@ -178,7 +185,7 @@ node_exec() {
         local name=$1 state=$NODE_STATE/$1 leader unit streams rc=0
         shift
         leader=$(cat "$state/leader" 2>/dev/null) || die "there is no node '$name'"
-        [[ -d /proc/$leader ]] || die "node '$name' is not running any more"
+        process_alive "$leader" || die "node '$name' is not running any more"
         unit=node-exec-$$-$RANDOM
         streams=--pipe
         [[ ! -t 0 || ! -t 1 ]] || streams=--pty
@@ -203,24 +210,21 @@ node_stop() {
         [[ -d $state ]] || return 0
         pid=$(cat "$state/pid")
         leader=$(cat "$state/leader" 2>/dev/null || true)
-        if [[ -n $leader && -d /proc/$leader ]]; then
+        if [[ -n $leader ]] && process_alive "$leader"; then
                 step "shutting the node down"
                 # nspawn passes SIGTERM on as the signal that makes systemd power off.
                 nspawn=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$leader/status" 2>/dev/null || true)
                 [[ -z $nspawn ]] || kill -TERM "$nspawn" 2>/dev/null || true
                 deadline=$((SECONDS + NODE_STOP_DEADLINE))
-                while [[ -d /proc/$leader ]] && ((SECONDS < deadline)); do
+                while process_alive "$leader" && ((SECONDS < deadline)); do
                         sleep 0.1
                 done
-                [[ ! -d /proc/$leader ]] || warn "the node did not shut down in time, killing it"
+                ! process_alive "$leader" || warn "the node did not shut down in time, killing it"
         fi
         # unshare takes its child, and with it the whole namespace, along.
         deadline=$((SECONDS + 5))
-        while [[ -d /proc/$pid ]]; do
-                if [[ $(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$pid/status" 2>/dev/null) == Z ]]; then
-                        break
-                fi
-                ((SECONDS < deadline - 2)) || kill -KILL "$pid" 2>/dev/null || true
+        while process_alive "$pid"; do
+                ((SECONDS < deadline - 3)) || kill -KILL "$pid" 2>/dev/null || true
                 ((SECONDS < deadline)) || break
                 sleep 0.1
         done
