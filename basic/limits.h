@@ -50,7 +50,7 @@
 #define VM_MEMORY_MAX (UINT64_C(1) << 40)
 #define VM_VCPUS_MAX 32U
 #define VM_GROUPS_MAX 8U
-#define VM_KERNEL_PARAMETERS_MAX 1024U
+#define VM_KERNEL_PARAMETERS_MAX 1280U
 #define VM_STATE_FILE_MAX KIB(16)
 /* What QEMU microvm appends to the command line: eight virtio_mmio.device= entries of at most 40 bytes. */
 #define VIRTIO_MMIO_CMDLINE_RESERVE 320U

@@ -164,8 +164,6 @@ static void on_closed(QmpClient *q, int error, const char *text, void *userdata)
         /* Closing comes just before the exit; a QEMU that lives on without control must not. */
         if (error == 0)
                 vmm_fail(vmm, VMM_CLOSE_GRACE, "QEMU closed its control socket");
-        else if (error == -ECONNRESET)
-                vmm_fail(vmm, VMM_CLOSE_GRACE, "connection to QEMU broke");
         else
                 vmm_fail(vmm, 0, "control socket of QEMU: %s", text);
 }

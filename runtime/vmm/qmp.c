@@ -344,8 +344,12 @@ static int read_some(QmpClient *q)
         if (k < 0) {
                 if (errno == EAGAIN || errno == EINTR)
                         return 0;
-                (void) close_with(q, negative_errno(), "connection to QEMU broke");
-                return 0;
+                if (errno != ECONNRESET) {
+                        (void) close_with(q, negative_errno(), "connection to QEMU broke");
+                        return 0;
+                }
+                /* It exited with a command unread: an end like any other. */
+                k = 0;
         }
         if (k == 0) {
                 (void) close_with(q, 0, "QEMU closed the connection");
