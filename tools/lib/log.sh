@@ -20,6 +20,8 @@ elapsed() {
 
 # Progress goes to standard error: standard output belongs to the command that a tool runs.
 step() {
+        # elapsed() must not overwrite the caller's REPLY.
+        local REPLY
         [[ -z ${KATA_QUIET:-} ]] || return 0
         elapsed
         printf '==> %s (%s)\n' "$*" "$REPLY" >&2
