@@ -11,7 +11,7 @@
 
 T_LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 T_SUITE=$(basename "$0" .sh)
-T_DIR=$(mktemp -d "/run/t-$T_SUITE.XXXXXX")
+T_DIR=$(mktemp -d "/var/tmp/t-$T_SUITE.XXXXXX")
 T_PASSED=0 T_FAILED=0 T_SKIPPED=0
 export LC_ALL=C.UTF-8 SYSTEMD_PAGER=cat SYSTEMD_COLORS=0
 
