@@ -8,6 +8,8 @@
 # subshell, where locks and clean-ups they take would be lost.
 
 CLEANUPS=()
+# A tool that another tool starts goes on counting where that one is.
+SECONDS=${KATA_ELAPSED:-0}
 
 elapsed() {
         local s=$SECONDS
