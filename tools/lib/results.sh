@@ -63,16 +63,25 @@ result_command() {
         return 0
 }
 
-# result_meson PREFIX TESTLOG: results from the JSON lines that "meson test" writes.
+# result_meson PREFIX TESTLOG: results from the JSON lines that "meson test" writes. A test that cannot run
+# says "skipped: REASON".
 result_meson() {
-        local prefix=$1 testlog=$2 name result
-        while IFS='|' read -r name result; do
+        local prefix=$1 testlog=$2 line name result reason
+        while IFS= read -r line; do
+                [[ $line =~ ^'{"name": "'([^\"]*)'"' ]] || continue
+                name=${BASH_REMATCH[1]##* / }
+                [[ $line =~ '"result": "'([A-Z]+)'"' ]] || continue
+                result=${BASH_REMATCH[1]}
                 case $result in
                 OK | EXPECTEDFAIL) result_ok "$prefix: $name" ;;
-                SKIP) result_skip "$prefix: $name" "the test says that it cannot run here" ;;
+                SKIP)
+                        reason='the test says that it cannot run here'
+                        [[ ! $line =~ skipped:\ ([^\"\\]+) ]] || reason=${BASH_REMATCH[1]}
+                        result_skip "$prefix: $name" "$reason"
+                        ;;
                 *) result_fail "$prefix: $name ($result)" ;;
                 esac
-        done < <(sed -nE 's/^\{"name": "([^"]*)".*[^\\]"result": "([A-Z]+)".*/\1|\2/p' "$testlog")
+        done <"$testlog"
 }
 
 # result_last_line NAME FILE: adds the sum that a run in a node ended with; without one, it failed.
