@@ -5,9 +5,9 @@
 # systemctl, shows what systemd and the journal know about it, stops it and proves that nothing is left.
 set -euo pipefail
 
-ID=demo
-UNIT=kata-sandbox@$ID
-CONF=/etc/kata/sandboxes/$ID.conf
+SANDBOX=demo
+UNIT=kata-sandbox@$SANDBOX
+CONF=/etc/kata/sandboxes/$SANDBOX.conf
 ROOT=/var/lib/kata-demo/root
 STOP=${KATA_DEMO_TAIL_SECONDS:-3}
 export SYSTEMD_PAGER=cat SYSTEMD_COLORS=0 LC_ALL=C.UTF-8
@@ -108,19 +108,20 @@ show systemctl status --no-pager --full --lines=8 "$UNIT"
 
 title "and the virtual machine alone in its own scope"
 show systemd-cgls --no-pager --unit kata.slice
-vmm_only=$(find /sys/fs/cgroup/kata.slice -path "*kata-vm-$ID.scope*" -name cgroup.procs -exec cat {} + 2>/dev/null |
+vmm_only=$(find /sys/fs/cgroup/kata.slice -path "*kata-vm-$SANDBOX.scope*" -name cgroup.procs -exec cat {} + 2>/dev/null |
         while read -r pid; do cat "/proc/$pid/comm" 2>/dev/null || true; done | sort -u | tr '\n' ' ')
-echo "Processes in kata-vm-$ID.scope: ${vmm_only:-none}"
+echo "Processes in kata-vm-$SANDBOX.scope: ${vmm_only:-none}"
+[[ $vmm_only =~ ^(virtiofsd |qemu-system[^ ]* )+$ ]] || give_up "the virtual machine is not alone in its scope"
 
 title "The journal has the guest's kernel,"
-first_entry KATA_SANDBOX_ID="$ID" KATA_COMPONENT=kernel
+first_entry KATA_SANDBOX_ID="$SANDBOX" KATA_COMPONENT=kernel
 title "its agent,"
-first_entry KATA_SANDBOX_ID="$ID" KATA_COMPONENT=agent
+first_entry KATA_SANDBOX_ID="$SANDBOX" KATA_COMPONENT=agent
 title "and what the container says"
-first_entry KATA_SANDBOX_ID="$ID" KATA_COMPONENT=container
+first_entry KATA_SANDBOX_ID="$SANDBOX" KATA_COMPONENT=container
 
 title "Life of the sandbox, seconds since the start"
-journalctl --since="@$since" --output=json SYSLOG_IDENTIFIER=kata-sandboxd KATA_SANDBOX_ID="$ID" |
+journalctl --since="@$since" --output=json SYSLOG_IDENTIFIER=kata-sandboxd KATA_SANDBOX_ID="$SANDBOX" |
         jq -r --argjson began "$began" \
                 '"\(((.__REALTIME_TIMESTAMP | tonumber) / 1000 - $began) / 1000 | . * 1000 | round / 1000)\t\(.MESSAGE)"' |
         awk -F '\t' '{ printf "%8.3f  %s\n", $1, $2 }'
