@@ -73,3 +73,6 @@
 /* Spawned processes. */
 #define SPAWN_FDS_MAX 16U
 #define STREAM_DRAIN_MAX KIB(256)
+
+/* Host side of the journal. */
+#define JOURNAL_QUEUE_MAX MIB(2)
