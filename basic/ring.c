@@ -66,9 +66,14 @@ int ring_ack(Ring *ring, uint64_t total)
         if (total > ring->sent || (ring->acking && total < ring->acked))
                 return -EBADMSG;
 
-        /* Bytes sent before the first acknowledgement were released at once and can not come back. */
-        if (!ring->acking)
+        /* Bytes sent before the first acknowledgement were released and may have been overwritten:
+         * what is still there is the oldest position that can be sent again. */
+        if (!ring->acking) {
+                uint64_t oldest = ring->written > ring->size ? ring->written - ring->size : 0;
+
+                total = MAX(total, oldest);
                 ring->acking = true;
+        }
         ring->acked = total;
         return 0;
 }

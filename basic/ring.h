@@ -34,7 +34,10 @@ int ring_write(Ring *ring, const void *data, size_t n);
 const void *ring_peek(const Ring *ring, size_t *ret_n);
 void ring_sent(Ring *ring, size_t n);
 
-/* The receiver has total bytes; -EBADMSG if that was never sent or goes backwards. */
+/*
+ * The receiver has total bytes; -EBADMSG if that was never sent or goes backwards. A first
+ * acknowledgement that comes after the ring went round counts as one of the oldest byte still held.
+ */
 int ring_ack(Ring *ring, uint64_t total);
 
 /* A new connection: send again from the first byte that is not acknowledged. */

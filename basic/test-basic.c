@@ -169,6 +169,25 @@ TEST(ring_resume)
         ring_done(&ring);
 }
 
+TEST(ring_late_first_ack)
+{
+        Ring ring;
+        size_t n;
+
+        ASSERT_OK(ring_init(&ring, 8));
+        ASSERT_OK(ring_write(&ring, "abcdefgh", 8));
+        ring_sent(&ring, 8);
+        ASSERT_OK(ring_write(&ring, "ijkl", 4));
+        ring_sent(&ring, 2);
+        /* "abcd" is overwritten: the space never exceeds the ring, the replay starts at "e". */
+        ASSERT_OK(ring_ack(&ring, 0));
+        ASSERT_EQ(ring.acked, 4);
+        ASSERT_EQ(ring_space(&ring), 0);
+        ring_rewind(&ring);
+        ASSERT_TRUE(memcmp(ring_peek(&ring, &n), "efgh", 4) == 0);
+        ring_done(&ring);
+}
+
 TEST(files)
 {
         char dir[] = "/tmp/test-basic-XXXXXX";
