@@ -28,7 +28,10 @@
 /* ttrpc: 10 byte header, at most 4 MiB of payload (containerd/ttrpc, kata agent). */
 #define TTRPC_PAYLOAD_MAX MIB(4)
 #define TTRPC_PENDING_MAX 256U
+#define TTRPC_NAME_MAX 128U
+#define TTRPC_ERROR_TEXT_MAX KIB(4)
 #define PB_ARENA_MAX MIB(16)
+#define PB_DEPTH_MAX 16U
 
 /* yamux over virtio-serial. */
 #define MUX_WINDOW_INITIAL KIB(256)

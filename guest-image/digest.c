@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SHA-256 through libcrypto: see digest.h. */
+
+#include "guest-image/digest.h"
+
+#include <openssl/evp.h>
+
+struct Digest {
+        EVP_MD_CTX *ctx;
+};
+
+static int digest_reset(Digest *d)
+{
+        return EVP_DigestInit_ex(d->ctx, EVP_sha256(), NULL) == 1 ? 0 : -ENOMEM;
+}
+
+int digest_new(Digest **ret)
+{
+        _cleanup_(digest_freep) Digest *d = new0(Digest, 1);
+        int r;
+
+        if (!d)
+                return -ENOMEM;
+        d->ctx = EVP_MD_CTX_new();
+        if (!d->ctx)
+                return -ENOMEM;
+        r = digest_reset(d);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(d);
+        return 0;
+}
+
+Digest *digest_free(Digest *d)
+{
+        if (d) {
+                EVP_MD_CTX_free(d->ctx);
+                free(d);
+        }
+        return NULL;
+}
+
+int digest_update(Digest *d, const void *data, size_t n)
+{
+        return EVP_DigestUpdate(d->ctx, data, n) == 1 ? 0 : -EIO;
+}
+
+int digest_final(Digest *d, uint8_t ret[DIGEST_SIZE])
+{
+        if (EVP_DigestFinal_ex(d->ctx, ret, NULL) != 1)
+                return -EIO;
+
+        return digest_reset(d);
+}
+
+int digest_buffer(const void *data, size_t n, uint8_t ret[DIGEST_SIZE])
+{
+        _cleanup_(digest_freep) Digest *d = NULL;
+        int r;
+
+        r = digest_new(&d);
+        if (r >= 0)
+                r = digest_update(d, data, n);
+        return r < 0 ? r : digest_final(d, ret);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The staging tree of the guest root: directories, the agent, the shared libraries it needs and the
+ * program interpreter. Modes are normalised, times and owners are set by mkfs, so that the result
+ * depends on file contents alone.
+ */
+
+#include "basic/cleanup.h"
+
+typedef struct TreeFile {
+        char *path;             /* in the image, absolute */
+        char *source;           /* on this machine; NULL for directories and symlinks */
+        char *target;           /* of a symlink */
+        unsigned mode;          /* permission bits */
+        uint64_t size;
+        uint8_t digest[32];     /* SHA-256 of the content, or of the symlink's target */
+} TreeFile;
+
+typedef struct Tree {
+        TreeFile *files;        /* sorted by path after tree_finish() */
+        size_t n_files;
+} Tree;
+
+void tree_done(Tree *tree);
+
+/*
+ * Plans the image: fixed directories and links, the agent at /usr/bin/kata-agent, its libraries as the
+ * program interpreter below root resolves them (no cache, root's own library directories only).
+ */
+int tree_plan(Tree *tree, const char *root, const char *agent, char **reterr_message);
+
+/* Writes the planned tree below the empty directory dir and fills sizes and digests. */
+int tree_write(Tree *tree, const char *dir, char **reterr_message);

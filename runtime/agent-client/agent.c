@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls of the Kata agent protocol: see agent.h. Host side; builds requests only. */
+
+#include "runtime/agent-client/agent.h"
+
+#include "proto/agent.pb-c.h"
+#include "proto/empty.pb-c.h"
+#include "proto/extension.pb-c.h"
+#include "proto/health.pb-c.h"
+
+#define SERVICE_AGENT "grpc.AgentService"
+#define SERVICE_HEALTH "grpc.Health"
+#define SERVICE_EXTENSION "kata.systemd.v1.AgentExtension"
+
+/* protobuf-c messages carry plain char pointers; packing does not write through them. */
+#define UNCONST(s) ((char *) (uintptr_t) (s))
+
+static int call_agent(TtrpcClient *c, const char *method, const ProtobufCMessage *request,
+                      usec_t timeout, TtrpcReplyHandler handler, void *userdata)
+{
+        return ttrpc_client_call(c, SERVICE_AGENT, method, request,
+                                 &google__protobuf__empty__descriptor, timeout, handler, userdata);
+}
+
+int agent_check(TtrpcClient *c, usec_t timeout, TtrpcReplyHandler handler, void *userdata)
+{
+        Grpc__CheckRequest q = GRPC__CHECK_REQUEST__INIT;
+
+        return ttrpc_client_call(c, SERVICE_HEALTH, "Check", &q.base,
+                                 &grpc__health_check_response__descriptor, timeout, handler, userdata);
+}
+
+int agent_version(TtrpcClient *c, usec_t timeout, TtrpcReplyHandler handler, void *userdata)
+{
+        Grpc__CheckRequest q = GRPC__CHECK_REQUEST__INIT;
+
+        return ttrpc_client_call(c, SERVICE_HEALTH, "Version", &q.base,
+                                 &grpc__version_check_response__descriptor, timeout, handler, userdata);
+}
+
+int agent_create_sandbox(TtrpcClient *c, const char *sandbox_id, const char *hostname, bool share,
+                         usec_t timeout, TtrpcReplyHandler handler, void *userdata)
+{
+        Grpc__CreateSandboxRequest q = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+        Grpc__Storage storage = GRPC__STORAGE__INIT;
+        Grpc__Storage *storages[] = { &storage };
+
+        storage.driver = UNCONST("virtio-fs");
+        storage.source = UNCONST(AGENT_SHARE_TAG);
+        storage.fstype = UNCONST("virtiofs");
+        storage.mount_point = UNCONST(AGENT_SHARE_MOUNT_POINT);
+
+        q.sandbox_id = UNCONST(sandbox_id);
+        q.hostname = UNCONST(hostname);
+        if (share) {
+                q.storages = storages;
+                q.n_storages = ELEMENTSOF(storages);
+        }
+
+        return call_agent(c, "CreateSandbox", &q.base, timeout, handler, userdata);
+}
+
+int agent_create_container(TtrpcClient *c, const char *id, Grpc__Spec *spec, uint32_t stdout_port,
+                           uint32_t stderr_port, usec_t timeout, TtrpcReplyHandler handler,
+                           void *userdata)
+{
+        Grpc__CreateContainerRequest q = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+
+        q.container_id = q.exec_id = UNCONST(id);
+        q.oci = spec;
+        q.stdout_port = stdout_port;
+        q.stderr_port = stderr_port;
+        return call_agent(c, "CreateContainer", &q.base, timeout, handler, userdata);
+}
+
+int agent_start_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcReplyHandler handler,
+                          void *userdata)
+{
+        Grpc__StartContainerRequest q = GRPC__START_CONTAINER_REQUEST__INIT;
+
+        q.container_id = UNCONST(id);
+        return call_agent(c, "StartContainer", &q.base, timeout, handler, userdata);
+}
+
+int agent_signal_process(TtrpcClient *c, const char *id, bool all, int sig, usec_t timeout,
+                         TtrpcReplyHandler handler, void *userdata)
+{
+        Grpc__SignalProcessRequest q = GRPC__SIGNAL_PROCESS_REQUEST__INIT;
+
+        q.container_id = UNCONST(id);
+        if (!all)
+                q.exec_id = UNCONST(id);
+        q.signal = (uint32_t) sig;
+        return call_agent(c, "SignalProcess", &q.base, timeout, handler, userdata);
+}
+
+int agent_wait_process(TtrpcClient *c, const char *id, TtrpcReplyHandler handler, void *userdata)
+{
+        Grpc__WaitProcessRequest q = GRPC__WAIT_PROCESS_REQUEST__INIT;
+
+        q.container_id = q.exec_id = UNCONST(id);
+        return ttrpc_client_call(c, SERVICE_AGENT, "WaitProcess", &q.base,
+                                 &grpc__wait_process_response__descriptor, 0, handler, userdata);
+}
+
+int agent_remove_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcReplyHandler handler,
+                           void *userdata)
+{
+        Grpc__RemoveContainerRequest q = GRPC__REMOVE_CONTAINER_REQUEST__INIT;
+
+        q.container_id = UNCONST(id);
+        q.timeout = (uint32_t) MIN(timeout / USEC_PER_SEC, (usec_t) UINT32_MAX);
+        return call_agent(c, "RemoveContainer", &q.base, timeout, handler, userdata);
+}
+
+int agent_destroy_sandbox(TtrpcClient *c, usec_t timeout, TtrpcReplyHandler handler, void *userdata)
+{
+        Grpc__DestroySandboxRequest q = GRPC__DESTROY_SANDBOX_REQUEST__INIT;
+
+        return call_agent(c, "DestroySandbox", &q.base, timeout, handler, userdata);
+}
+
+int agent_attach_stdio(TtrpcClient *c, const char *id, uint32_t stdout_port, uint32_t stderr_port,
+                       usec_t timeout, TtrpcReplyHandler handler, void *userdata)
+{
+        Kata__Systemd__V1__AttachStdioRequest q = KATA__SYSTEMD__V1__ATTACH_STDIO_REQUEST__INIT;
+
+        q.container_id = q.exec_id = UNCONST(id);
+        q.stdout_port = stdout_port;
+        q.stderr_port = stderr_port;
+        return ttrpc_client_call(c, SERVICE_EXTENSION, "AttachStdio", &q.base,
+                                 &kata__systemd__v1__attach_stdio_response__descriptor, timeout, handler,
+                                 userdata);
+}
+
+int agent_list_containers(TtrpcClient *c, usec_t timeout, TtrpcReplyHandler handler, void *userdata)
+{
+        Kata__Systemd__V1__ListContainersRequest q = KATA__SYSTEMD__V1__LIST_CONTAINERS_REQUEST__INIT;
+
+        return ttrpc_client_call(c, SERVICE_EXTENSION, "ListContainers", &q.base,
+                                 &kata__systemd__v1__list_containers_response__descriptor, timeout,
+                                 handler, userdata);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tests of the ttrpc client against a scripted peer on a socketpair. */
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "basic/fd.h"
+#include "basic/test.h"
+#include "proto/agent.pb-c.h"
+#include "proto/health.pb-c.h"
+#include "proto/ttrpc.h"
+#include "runtime/agent-client/agent.h"
+
+typedef struct World {
+        sd_event *event;
+        TtrpcClient *client;
+        int peer;
+        unsigned replies, lost;
+        int error, status;
+        char *text;
+        bool free_in_reply;
+} World;
+
+static void on_lost(TtrpcClient *client, const char *text, void *userdata)
+{
+        World *w = userdata;
+
+        w->lost++;
+        free(w->text);
+        w->text = strdup(text);
+}
+
+static void on_reply(TtrpcClient *client, int error, const char *text, const void *message, void *userdata)
+{
+        World *w = userdata;
+
+        w->replies++;
+        w->error = error;
+        free(w->text);
+        w->text = text ? strdup(text) : NULL;
+        if (error == 0)
+                w->status = ((const Grpc__HealthCheckResponse *) message)->status;
+        if (w->free_in_reply)
+                w->client = ttrpc_client_free(w->client);
+}
+
+static void world_init(World *w)
+{
+        int p[2];
+
+        *w = (World) {};
+        ASSERT_OK(sd_event_new(&w->event));
+        ASSERT_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p));
+        ASSERT_OK(ttrpc_client_new(&w->client, w->event, p[0], "agent", on_lost, w));
+        w->peer = p[1];
+}
+
+static void world_done(World *w)
+{
+        ttrpc_client_free(w->client);
+        sd_event_unref(w->event);
+        safe_close(w->peer);
+        free(w->text);
+}
+
+static void run_until(World *w, const unsigned *counter, unsigned n)
+{
+        for (unsigned i = 0; *counter < n && i < 100; i++)
+                ASSERT_OK(sd_event_run(w->event, 50000));
+        ASSERT_EQ(*counter, n);
+}
+
+/* Reads one request and returns its stream id. */
+static uint32_t take_request(World *w)
+{
+        uint8_t header[TTRPC_HEADER_SIZE], body[4096];
+        TtrpcHeader h;
+
+        ASSERT_OK(read_full(w->peer, header, sizeof(header)));
+        h = ttrpc_header_decode(header);
+        ASSERT_EQ(h.type, TTRPC_REQUEST);
+        ASSERT_TRUE(h.length <= sizeof(body));
+        ASSERT_OK(read_full(w->peer, body, h.length));
+        return h.stream_id;
+}
+
+static void answer_serving(World *w, uint32_t stream_id)
+{
+        Grpc__HealthCheckResponse a = GRPC__HEALTH_CHECK_RESPONSE__INIT;
+        _cleanup_free_ uint8_t *frame = NULL;
+        size_t n;
+
+        a.status = GRPC__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING;
+        ASSERT_OK(ttrpc_build_response(stream_id, &a.base, &frame, &n));
+        ASSERT_OK(write_full(w->peer, frame, n));
+}
+
+TEST(two_calls_answered_out_of_order)
+{
+        uint32_t a, b;
+        World w;
+
+        world_init(&w);
+        ASSERT_OK(agent_check(w.client, USEC_PER_SEC, on_reply, &w));
+        ASSERT_OK(agent_check(w.client, USEC_PER_SEC, on_reply, &w));
+        a = take_request(&w);
+        b = take_request(&w);
+        ASSERT_EQ(a, 1);
+        ASSERT_EQ(b, 3);
+        answer_serving(&w, b);
+        answer_serving(&w, a);
+        run_until(&w, &w.replies, 2);
+        ASSERT_EQ(w.status, GRPC__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING);
+        world_done(&w);
+}
+
+TEST(error_of_the_peer)
+{
+        _cleanup_free_ uint8_t *frame = NULL;
+        size_t n;
+        World w;
+
+        world_init(&w);
+        ASSERT_OK(agent_check(w.client, 0, on_reply, &w));
+        ASSERT_OK(ttrpc_build_error(take_request(&w), TTRPC_NOT_FOUND, "no such thing", &frame, &n));
+        ASSERT_OK(write_full(w.peer, frame, n));
+        run_until(&w, &w.replies, 1);
+        ASSERT_EQ(w.error, -ENOENT);
+        ASSERT_CONTAINS(w.text, "Check");
+        ASSERT_CONTAINS(w.text, "no such thing");
+        world_done(&w);
+}
+
+TEST(deadline)
+{
+        World w;
+
+        world_init(&w);
+        ASSERT_OK(agent_check(w.client, 20 * USEC_PER_MSEC, on_reply, &w));
+        run_until(&w, &w.replies, 1);
+        ASSERT_EQ(w.error, -ETIMEDOUT);
+        ASSERT_CONTAINS(w.text, "Check: agent did not answer within 20ms");
+
+        /* The answer that comes too late is not a violation. */
+        answer_serving(&w, take_request(&w));
+        ASSERT_OK(agent_check(w.client, USEC_PER_SEC, on_reply, &w));
+        answer_serving(&w, take_request(&w));
+        run_until(&w, &w.replies, 2);
+        ASSERT_EQ(w.error, 0);
+        ASSERT_EQ(w.lost, 0);
+        world_done(&w);
+}
+
+TEST(loss_answers_all)
+{
+        World w;
+
+        world_init(&w);
+        ASSERT_OK(agent_check(w.client, 0, on_reply, &w));
+        ASSERT_OK(agent_check(w.client, 0, on_reply, &w));
+        (void) take_request(&w);
+        (void) take_request(&w);
+        w.peer = safe_close(w.peer);
+        run_until(&w, &w.lost, 1);
+        ASSERT_EQ(w.replies, 2);
+        ASSERT_EQ(w.error, -ECONNRESET);
+        ASSERT_CONTAINS(w.text, "agent closed its connection");
+        ASSERT_ERROR(agent_check(w.client, 0, on_reply, &w), ENOTCONN);
+        world_done(&w);
+}
+
+TEST(violations)
+{
+        World w;
+
+        /* An answer to a call that was never made. */
+        world_init(&w);
+        answer_serving(&w, 77);
+        run_until(&w, &w.lost, 1);
+        ASSERT_CONTAINS(w.text, "which was never made");
+        world_done(&w);
+
+        /* A frame over the limit. */
+        world_init(&w);
+        ASSERT_OK(write_full(w.peer, "\xff\xff\xff\xff\0\0\0\1\2\0", 10));
+        run_until(&w, &w.lost, 1);
+        ASSERT_CONTAINS(w.text, "agent broke the protocol");
+        world_done(&w);
+}
+
+TEST(free_inside_reply)
+{
+        World w;
+
+        world_init(&w);
+        w.free_in_reply = true;
+        ASSERT_OK(agent_check(w.client, 0, on_reply, &w));
+        ASSERT_OK(agent_check(w.client, 0, on_reply, &w));
+        w.peer = safe_close(w.peer);
+        run_until(&w, &w.replies, 1);
+        ASSERT_NULL(w.client);
+        world_done(&w);
+}
+
+TEST(too_many_calls)
+{
+        World w;
+
+        world_init(&w);
+        for (unsigned i = 0; i < TTRPC_PENDING_MAX; i++)
+                ASSERT_OK(agent_check(w.client, 0, on_reply, &w));
+        ASSERT_ERROR(agent_check(w.client, 0, on_reply, &w), ENOBUFS);
+        world_done(&w);
+}
+
+DEFINE_TEST_MAIN

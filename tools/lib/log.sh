@@ -1,0 +1,81 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Progress lines, errors and the clean-up stack of the tools. Runs on the developer's or CI machine
+# as root; no trust boundary is crossed here.
+#
+# Functions that "return" a string put it into REPLY: a command substitution would run them in a
+# subshell, where locks and clean-ups they take would be lost.
+
+CLEANUPS=()
+
+elapsed() {
+        local s=$SECONDS
+        if ((s < 60)); then
+                REPLY="${s} s"
+        else
+                printf -v REPLY '%d:%02d min' $((s / 60)) $((s % 60))
+        fi
+}
+
+# Progress goes to standard error: standard output belongs to the command that a tool runs.
+step() {
+        [[ -z ${KATA_QUIET:-} ]] || return 0
+        elapsed
+        printf '==> %s (%s)\n' "$*" "$REPLY" >&2
+}
+
+warn() {
+        printf 'warning: %s\n' "$*" >&2
+}
+
+die() {
+        printf 'error: %s\n' "$*" >&2
+        exit 1
+}
+
+# Registers a command line (a string, evaluated) that runs when the script ends, last first.
+on_exit() {
+        CLEANUPS+=("$1")
+}
+
+run_cleanups() {
+        local rc=$? i
+        trap - EXIT
+        trap '' INT TERM HUP
+        set +e
+        for ((i = ${#CLEANUPS[@]} - 1; i >= 0; i--)); do
+                eval "${CLEANUPS[i]}"
+        done
+        exit "$rc"
+}
+
+setup_traps() {
+        trap run_cleanups EXIT
+        trap 'exit 130' INT
+        trap 'exit 143' TERM
+        trap 'exit 129' HUP
+}
+
+# Runs a command in the background and waits for it, so that a signal to this shell is handled at
+# once and not when the command ends. Standard input is passed on.
+run_waiting() {
+        local pid rc=0
+        "$@" <&0 &
+        pid=$!
+        on_exit "kill -KILL $pid 2>/dev/null && wait $pid 2>/dev/null"
+        wait "$pid" || rc=$?
+        unset 'CLEANUPS[-1]'
+        return "$rc"
+}
+
+# Runs a command with its output appended to a log file. If it fails, the end of the log is shown and
+# the tool ends: callers may stand in a condition, where "set -e" does not count.
+run_logged() {
+        local log=$1 rc=0
+        shift
+        run_waiting "$@" >>"$log" 2>&1 || rc=$?
+        ((rc != 0)) || return 0
+        tail -n "${KATA_LOG_TAIL:-40}" "$log" >&2
+        die "$1 failed with status $rc; the whole log is $log"
+}
