@@ -38,6 +38,8 @@
 #define MUX_STREAMS_MAX 256U
 #define MUX_FRAME_MAX KIB(64)
 #define MUX_SENDQ_MAX KIB(512)
+#define MUX_STREAM_SENDQ_MAX KIB(64)
+#define MUX_LINE_MAX 32U
 
 /* Log records and container output. */
 #define LOG_RECORD_MAX KIB(16)
