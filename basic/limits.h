@@ -49,3 +49,11 @@
 #define CONSOLE_LINE_MAX KIB(4)
 #define CONSOLE_TAIL_LINES 20U
 #define NOTIFY_MESSAGE_MAX KIB(4)
+
+/* Agent: connections, stdio streams that wait for their request, input held for later answers. */
+#define SERVER_CONNECTIONS_MAX 16U
+#define SERVER_KEPT_MAX MIB(24)
+#define STREAMS_UNCLAIMED_MAX 64U
+#define STDIN_RING_SIZE KIB(16)
+#define STORAGES_MAX 64U
+#define DNS_LINES_MAX 64U
