@@ -19,7 +19,7 @@ int transport_new(Transport **ret, Loop *loop, const AgentCmdline *cmdline,
 
         if (cmdline->server_kind == ADDRESS_SERIAL)
                 return transport_serial_new(ret, loop, cmdline->serial_name, cmdline->notify_port,
-                                            handlers, reterr_message);
+                                            handlers);
 
         r = transport_vsock_new(ret, loop, cmdline->notify_cid, cmdline->notify_port, handlers);
         if (r < 0)

@@ -23,6 +23,8 @@ typedef struct TransportHandlers {
          * handler's. source_port names it on the host's side: the peer's port, or the stream id.
          */
         void (*on_accept)(uint32_t port, uint32_t source_port, int fd, void *userdata);
+        /* The transport will never work; message names the reason. */
+        void (*on_failed)(int error, const char *message, void *userdata);
         void *userdata;
 } TransportHandlers;
 
@@ -44,9 +46,16 @@ struct Transport {
 
 int transport_vsock_new(Transport **ret, Loop *loop, uint32_t notify_cid, uint32_t notify_port,
                         const TransportHandlers *handlers);
-/* Finds /dev/vportNpM by its name in sysfs. */
+/*
+ * The virtio-serial port with that name, found through sysfs; it may appear some time after PID 1. When the
+ * host hangs up, the session ends and the port is opened anew, which also drops what was left in it.
+ */
 int transport_serial_new(Transport **ret, Loop *loop, const char *port_name, uint32_t notify_port,
-                         const TransportHandlers *handlers, char **reterr_message);
+                         const TransportHandlers *handlers);
+/* The same over what open_port returns: a descriptor, or -errno (-ENOENT: not there yet). */
+int transport_serial_new_with(Transport **ret, Loop *loop, const char *port_name, uint32_t notify_port,
+                              int (*open_port)(const char *port_name, void *userdata),
+                              void *open_data, const TransportHandlers *handlers);
 /* Sockets DIR/PORT; notifications go to DIR/notify. */
 int transport_unix_new(Transport **ret, Loop *loop, const char *dir, const TransportHandlers *handlers);
 

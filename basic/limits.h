@@ -57,3 +57,27 @@
 #define STDIN_RING_SIZE KIB(16)
 #define STORAGES_MAX 64U
 #define DNS_LINES_MAX 64U
+
+/* Virtual machine. The kernel of the guest is built with NR_CPUS=32. */
+#define VM_MEMORY_MIN MIB(64)
+#define VM_MEMORY_MAX (UINT64_C(1) << 40)
+#define VM_VCPUS_MAX 32U
+#define VM_GROUPS_MAX 8U
+#define VM_KERNEL_PARAMETERS_MAX 1280U
+#define VM_STATE_FILE_MAX KIB(16)
+/* What QEMU microvm appends to the command line: eight virtio_mmio.device= entries of at most 40 bytes. */
+#define VIRTIO_MMIO_CMDLINE_RESERVE 320U
+/* virtio specification 1.2, 5.11.4: the tag of a file system device has 36 bytes. */
+#define VIRTIOFS_TAG_MAX 36U
+#define IMAGE_BLOCKS_MAX (UINT64_C(1) << 28)
+#define VSOCK_CID_TRIES 64U
+
+/* QMP: one line is one message. */
+#define QMP_LINE_MAX KIB(64)
+#define QMP_DEPTH_MAX 16
+#define QMP_PENDING_MAX 16U
+#define QMP_OUTPUT_MAX KIB(64)
+
+/* Spawned processes. */
+#define SPAWN_FDS_MAX 16U
+#define STREAM_DRAIN_MAX KIB(256)

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Golden command lines of QEMU. A change here needs its reason in the commit message. */
+
+#include "basic/test.h"
+#include "runtime/vmm/qemu-cmdline.h"
+#include "runtime/vmm/test-util.h"
+
+static void check_argv(const Strv *argv, const char *const *golden)
+{
+        size_t n = 0;
+
+        for (; golden[n]; n++) {
+                if (n >= argv->n)
+                        TEST_FAIL("argument %zu is missing: '%s'", n, golden[n]);
+                ASSERT_STREQ(argv->v[n], golden[n]);
+        }
+        ASSERT_EQ(argv->n, n);
+        ASSERT_NULL(argv->v[n]);
+}
+
+TEST(tcg_serial_share)
+{
+        static const char *const golden[] = {
+                "/usr/bin/qemu-system-x86_64",
+                "-name", "guest=kata-web,debug-threads=on",
+                "-machine", "microvm,acpi=off,pcie=off,pit=on,pic=on,rtc=on,isa-serial=off,"
+                            "mem-merge=off,dump-guest-core=off,memory-backend=ram",
+                "-accel", "tcg",
+                "-cpu", "max",
+                "-smp", "cpus=1,maxcpus=1",
+                "-m", "size=256M",
+                "-object", "memory-backend-memfd,id=ram,size=256M,share=on",
+                "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-S",
+                "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+                "-global", "virtio-mmio.force-legacy=false",
+                "-kernel", "/proc/self/fd/3",
+                "-append", "KERNEL WORDS",
+                "-chardev", "socket,id=qmp,fd=5,server=on,wait=off",
+                "-mon", "chardev=qmp,mode=control",
+                "-add-fd", "fd=4,set=1,opaque=guest-image",
+                "-blockdev", "driver=raw,node-name=root,read-only=on,file.driver=file,"
+                             "file.filename=/dev/fdset/1,file.read-only=on,file.auto-read-only=off",
+                "-device", "virtio-blk-device,drive=root,id=root-disk",
+                "-device", "virtio-serial-device,id=serial,max_ports=4",
+                "-chardev", "socket,id=console,fd=6,server=on,wait=off",
+                "-device", "virtconsole,bus=serial.0,nr=0,chardev=console,name=console",
+                "-chardev", "socket,id=agent,fd=7,server=on,wait=off",
+                "-device", "virtserialport,bus=serial.0,nr=1,chardev=agent,name=agent.channel.0",
+                "-chardev", "socket,id=share,fd=8",
+                "-device", "vhost-user-fs-device,chardev=share,tag=kataShared,queue-size=1024",
+                "-object", "rng-builtin,id=rng",
+                "-device", "virtio-rng-device,rng=rng",
+                "-device", "virtio-balloon-device,free-page-reporting=on",
+                NULL,
+        };
+        _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_TCG, VM_TRANSPORT_SERIAL);
+        const QemuFds fds = { 3, 4, 5, 6, 7, -EBADF, 8 };
+        _cleanup_(strv_done) Strv argv = {};
+
+        ASSERT_OK(qemu_build_argv(&c, &fds, "KERNEL WORDS", &argv));
+        check_argv(&argv, golden);
+}
+
+TEST(kvm_vsock)
+{
+        static const char *const golden[] = {
+                "/usr/bin/qemu-system-x86_64",
+                "-name", "guest=kata-web,debug-threads=on",
+                "-machine", "microvm,acpi=off,pcie=off,pit=off,pic=off,rtc=off,isa-serial=off,"
+                            "mem-merge=off,dump-guest-core=off",
+                "-accel", "kvm",
+                "-cpu", "host",
+                "-smp", "cpus=2,maxcpus=2",
+                "-m", "size=256M",
+                "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-S",
+                "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+                "-global", "virtio-mmio.force-legacy=false",
+                "-kernel", "/proc/self/fd/3",
+                "-append", "KERNEL WORDS",
+                "-chardev", "socket,id=qmp,fd=5,server=on,wait=off",
+                "-mon", "chardev=qmp,mode=control",
+                "-add-fd", "fd=4,set=1,opaque=guest-image",
+                "-blockdev", "driver=raw,node-name=root,read-only=on,file.driver=file,"
+                             "file.filename=/dev/fdset/1,file.read-only=on,file.auto-read-only=off",
+                "-device", "virtio-blk-device,drive=root,id=root-disk",
+                "-device", "vhost-vsock-device,guest-cid=70000,vhostfd=6",
+                "-object", "rng-builtin,id=rng",
+                "-device", "virtio-rng-device,rng=rng",
+                "-device", "virtio-balloon-device,free-page-reporting=on",
+                NULL,
+        };
+        _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_KVM, VM_TRANSPORT_VSOCK);
+        const QemuFds fds = { 3, 4, 5, -EBADF, -EBADF, 6, -EBADF };
+        _cleanup_(strv_done) Strv argv = {};
+
+        c.vcpus = 2;
+        c.console = false;
+        ASSERT_OK(qemu_build_argv(&c, &fds, "KERNEL WORDS", &argv));
+        check_argv(&argv, golden);
+}
+
+DEFINE_TEST_MAIN

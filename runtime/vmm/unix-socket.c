@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* UNIX sockets below a directory descriptor: see unix-socket.h. */
+
+#include "runtime/vmm/unix-socket.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "basic/fd.h"
+
+/* One client at a time, plus one that waits while an end-of-file of the former is noticed. */
+#define LISTEN_BACKLOG 4
+
+static int make_address(int dir_fd, const char *name, struct sockaddr_un *ret)
+{
+        int n;
+
+        *ret = (struct sockaddr_un) { .sun_family = AF_UNIX };
+        n = snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d/%s", dir_fd, name);
+        return n < 0 || (size_t) n >= sizeof(ret->sun_path) ? -ENAMETOOLONG : 0;
+}
+
+int unix_listen_at(int dir_fd, const char *name, int *ret_fd)
+{
+        _cleanup_close_ int fd = -EBADF;
+        struct sockaddr_un address;
+        int r;
+
+        r = make_address(dir_fd, name, &address);
+        if (r < 0)
+                return r;
+
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return negative_errno();
+
+        if (unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
+                return negative_errno();
+        if (bind(fd, (const struct sockaddr *) &address, sizeof(address)) < 0)
+                return negative_errno();
+        if (fchmodat(dir_fd, name, 0600, 0) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
+                r = negative_errno();
+                (void) unlinkat(dir_fd, name, 0);
+                return r;
+        }
+
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+int unix_connect_at(int dir_fd, const char *name, int *ret_fd)
+{
+        _cleanup_close_ int fd = -EBADF;
+        struct sockaddr_un address;
+        int r;
+
+        r = make_address(dir_fd, name, &address);
+        if (r < 0)
+                return r;
+
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return negative_errno();
+        if (connect(fd, (const struct sockaddr *) &address, sizeof(address)) < 0)
+                return negative_errno();
+
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Description of a machine: see vm-config.h. Host side; input comes from the operator. */
+
+#include "runtime/vmm/vm-config.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+
+#include "basic/error.h"
+#include "basic/fd.h"
+#include "basic/parse.h"
+#include "runtime/vmm/cmdline.h"
+
+static const char *const vm_accel_table[_VM_ACCEL_MAX] = {
+        [VM_ACCEL_KVM] = "kvm",
+        [VM_ACCEL_TCG] = "tcg",
+};
+
+static const char *const vm_transport_table[_VM_TRANSPORT_MAX] = {
+        [VM_TRANSPORT_VSOCK] = "vsock",
+        [VM_TRANSPORT_SERIAL] = "serial",
+};
+
+static int table_lookup(const char *const *table, size_t n, const char *s)
+{
+        for (size_t i = 0; s && i < n; i++)
+                if (streq(table[i], s))
+                        return (int) i;
+
+        return -EINVAL;
+}
+
+const char *vm_accel_to_string(VmAccel accel)
+{
+        return accel >= 0 && accel < _VM_ACCEL_MAX ? vm_accel_table[accel] : NULL;
+}
+
+VmAccel vm_accel_from_string(const char *s)
+{
+        return (VmAccel) table_lookup(vm_accel_table, _VM_ACCEL_MAX, s);
+}
+
+const char *vm_transport_to_string(VmTransport transport)
+{
+        return transport >= 0 && transport < _VM_TRANSPORT_MAX ? vm_transport_table[transport] : NULL;
+}
+
+VmTransport vm_transport_from_string(const char *s)
+{
+        return (VmTransport) table_lookup(vm_transport_table, _VM_TRANSPORT_MAX, s);
+}
+
+void vm_config_close_fds(VmConfig *config)
+{
+        config->kernel_fd = safe_close(config->kernel_fd);
+        config->image_fd = safe_close(config->image_fd);
+        config->vhost_fd = safe_close(config->vhost_fd);
+        config->share_fd = safe_close(config->share_fd);
+}
+
+void vm_config_done(VmConfig *config)
+{
+        vm_config_close_fds(config);
+        free(config->id);
+        free(config->vmm_path);
+        free(config->run_dir);
+        free(config->kernel_path);
+        free(config->image_path);
+        free(config->share_tag);
+        free(config->agent_log_level);
+        free(config->kernel_parameters);
+        guest_params_done(&config->params);
+        *config = VM_CONFIG_INIT;
+}
+
+static int open_regular(const char *what, const char *path, int *ret, char **reterr_message)
+{
+        _cleanup_close_ int fd = -EBADF;
+        struct stat st;
+
+        /* O_NONBLOCK: a FIFO in the place of the file must not hang us. */
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd < 0)
+                return error_setf(reterr_message, errno, "%s %s can not be opened: %s", what, path,
+                                  strerror(errno));
+        if (fstat(fd, &st) < 0)
+                return error_setf(reterr_message, errno, "%s %s: %s", what, path, strerror(errno));
+        if (!S_ISREG(st.st_mode))
+                return error_setf(reterr_message, EINVAL, "%s %s is not a regular file", what, path);
+        if (st.st_size == 0)
+                return error_setf(reterr_message, ENODATA, "%s %s is empty", what, path);
+
+        *ret = TAKE_FD(fd);
+        return 0;
+}
+
+int vm_config_open(VmConfig *config, const char *params_path, char **reterr_message)
+{
+        _cleanup_close_ int kernel = -EBADF, image = -EBADF;
+        int r;
+
+        r = open_regular("guest kernel", config->kernel_path, &kernel, reterr_message);
+        if (r < 0)
+                return r;
+
+        r = open_regular("guest image", config->image_path, &image, reterr_message);
+        if (r < 0)
+                return r;
+
+        r = guest_params_verify_image(&config->params, image, config->image_path, params_path,
+                                      reterr_message);
+        if (r < 0)
+                return r;
+
+        safe_close(config->kernel_fd);
+        safe_close(config->image_fd);
+        config->kernel_fd = TAKE_FD(kernel);
+        config->image_fd = TAKE_FD(image);
+        return 0;
+}
+
+static int validate_path(const char *what, const char *path, char **reterr_message)
+{
+        if (isempty(path))
+                return error_setf(reterr_message, EINVAL, "%s is not set", what);
+        if (path[0] != '/')
+                return error_setf(reterr_message, EINVAL, "%s '%s' is not an absolute path", what, path);
+        for (const char *p = path; *p; p++)
+                if ((unsigned char) *p < 0x20 || *p == 0x7f)
+                        return error_setf(reterr_message, EINVAL, "%s has a control character in it",
+                                          what);
+        return 0;
+}
+
+static int validate_paths(const VmConfig *c, char **reterr_message)
+{
+        const struct {
+                const char *what, *path;
+        } paths[] = {
+                { "path of the VMM", c->vmm_path },
+                { "run-time directory", c->run_dir },
+                { "path of the guest kernel", c->kernel_path },
+                { "path of the guest image", c->image_path },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
+                int r = validate_path(paths[i].what, paths[i].path, reterr_message);
+
+                if (r < 0)
+                        return r;
+        }
+
+        if (c->kernel_fd < 0)
+                return error_setf(reterr_message, EBADF, "guest kernel %s is not open", c->kernel_path);
+        if (c->image_fd < 0)
+                return error_setf(reterr_message, EBADF, "guest image %s is not open", c->image_path);
+        if (c->params.data_blocks == 0)
+                return error_setf(reterr_message, EINVAL, "guest image %s has no verity parameters",
+                                  c->image_path);
+        return 0;
+}
+
+static int validate_size(const VmConfig *c, char **reterr_message)
+{
+        if (c->memory < VM_MEMORY_MIN || c->memory > VM_MEMORY_MAX)
+                return error_setf(reterr_message, ERANGE,
+                                  "memory of the machine must be between %zu MiB and %" PRIu64
+                                  " MiB, not %" PRIu64 " bytes",
+                                  VM_MEMORY_MIN >> 20, VM_MEMORY_MAX >> 20, c->memory);
+        if (c->memory % MIB(1) != 0)
+                return error_setf(reterr_message, EINVAL,
+                                  "memory of the machine must be whole MiB, not %" PRIu64 " bytes",
+                                  c->memory);
+        if (c->vcpus < 1 || c->vcpus > VM_VCPUS_MAX)
+                return error_setf(reterr_message, ERANGE,
+                                  "number of virtual CPUs must be between 1 and %u, not %u",
+                                  VM_VCPUS_MAX, c->vcpus);
+        return 0;
+}
+
+static int validate_transport(const VmConfig *c, char **reterr_message)
+{
+        switch (c->transport) {
+
+        case VM_TRANSPORT_VSOCK:
+                /* 0 to 2 are the hypervisor, loopback and the host; the last one is "any". */
+                if (c->cid < 3 || c->cid == UINT32_MAX)
+                        return error_setf(reterr_message, ERANGE, "vsock CID %u can not be a guest's",
+                                          c->cid);
+                if (c->vhost_fd < 0)
+                        return error_setf(reterr_message, EBADF,
+                                          "vsock transport needs an open vhost-vsock device");
+                return 0;
+
+        case VM_TRANSPORT_SERIAL:
+                if (c->cid != 0 || c->vhost_fd >= 0)
+                        return error_setf(reterr_message, EINVAL,
+                                          "serial transport has no vsock CID or device");
+                return 0;
+
+        default:
+                return error_setf(reterr_message, EINVAL, "transport of the machine is not set");
+        }
+}
+
+static int validate_share(const VmConfig *c, char **reterr_message)
+{
+        if (!c->share_tag) {
+                if (c->share_fd >= 0)
+                        return error_setf(reterr_message, EINVAL, "virtio-fs socket without a tag");
+                return 0;
+        }
+
+        if (strlen(c->share_tag) > VIRTIOFS_TAG_MAX || !id_is_valid(c->share_tag, VIRTIOFS_TAG_MAX))
+                return error_setf(reterr_message, EINVAL, "virtio-fs tag is not valid");
+        if (c->share_fd < 0)
+                return error_setf(reterr_message, EBADF, "virtio-fs device '%s' has no socket to virtiofsd",
+                                  c->share_tag);
+        return 0;
+}
+
+static int validate_identity(const VmConfig *c, char **reterr_message)
+{
+        if (c->uid == (uid_t) -1 || c->gid == (gid_t) -1)
+                return error_setf(reterr_message, EINVAL, "user of the VMM is not set");
+        if (c->uid == 0 || c->gid == 0)
+                return error_setf(reterr_message, EPERM, "the VMM must not run as root");
+        if (c->n_groups > VM_GROUPS_MAX)
+                return error_setf(reterr_message, E2BIG, "more than %u groups for the VMM", VM_GROUPS_MAX);
+        for (size_t i = 0; i < c->n_groups; i++)
+                if (c->groups[i] == 0)
+                        return error_setf(reterr_message, EPERM,
+                                          "the VMM must not be in the group of root");
+        return 0;
+}
+
+static int validate_kernel_words(const VmConfig *c, char **reterr_message)
+{
+        static const char *const levels[] = { "error", "warning", "info", "debug" };
+
+        if (c->agent_log_level && table_lookup(levels, ELEMENTSOF(levels), c->agent_log_level) < 0)
+                return error_setf(reterr_message, EINVAL,
+                                  "log level of the agent must be error, warning, info or debug");
+
+        return kernel_parameters_validate(c->kernel_parameters, reterr_message);
+}
+
+int vm_config_validate(const VmConfig *config, char **reterr_message)
+{
+        static int (*const checks[])(const VmConfig *, char **) = {
+                validate_paths, validate_size, validate_transport,
+                validate_share, validate_identity, validate_kernel_words,
+        };
+
+        if (isempty(config->id) || !id_is_valid(config->id, SANDBOX_ID_MAX))
+                return error_setf(reterr_message, EINVAL, "sandbox id is not valid");
+        if (!vm_accel_to_string(config->accel))
+                return error_setf(reterr_message, EINVAL, "accelerator of the machine is not set");
+
+        for (size_t i = 0; i < ELEMENTSOF(checks); i++) {
+                int r = checks[i](config, reterr_message);
+
+                if (r < 0)
+                        return r;
+        }
+
+        return 0;
+}
