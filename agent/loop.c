@@ -195,6 +195,15 @@ int loop_add_child(Loop *loop, LoopSource **ret, PidRef *pidref, LoopChildHandle
         return 0;
 }
 
+bool loop_watches_child(const Loop *loop, pid_t pid)
+{
+        for (const LoopSource *s = loop->sources; s; s = s->next)
+                if (s->kind == SOURCE_CHILD && s->armed && s->pidref.pid == pid)
+                        return true;
+
+        return false;
+}
+
 LoopSource *loop_source_free(LoopSource *source)
 {
         Loop *loop;

@@ -37,6 +37,9 @@ int loop_source_set_time(LoopSource *source, usec_t when);
 int loop_add_child(Loop *loop, LoopSource **ret, PidRef *pidref, LoopChildHandler handler,
                    void *userdata);
 
+/* True while the exit of this child is still to be delivered: nobody else may reap it. */
+bool loop_watches_child(const Loop *loop, pid_t pid);
+
 /* Accepts NULL, returns NULL. */
 LoopSource *loop_source_free(LoopSource *source);
 DEFINE_CLEANUP_FUNC(LoopSource *, loop_source_free)

@@ -50,6 +50,14 @@
 #define CONSOLE_TAIL_LINES 20U
 #define NOTIFY_MESSAGE_MAX KIB(4)
 
+/* Agent: connections, stdio streams that wait for their request, input held for later answers. */
+#define SERVER_CONNECTIONS_MAX 16U
+#define SERVER_KEPT_MAX MIB(24)
+#define STREAMS_UNCLAIMED_MAX 64U
+#define STDIN_RING_SIZE KIB(16)
+#define STORAGES_MAX 64U
+#define DNS_LINES_MAX 64U
+
 /* Virtual machine. The kernel of the guest is built with NR_CPUS=32. */
 #define VM_MEMORY_MIN MIB(64)
 #define VM_MEMORY_MAX (UINT64_C(1) << 40)
@@ -76,3 +84,22 @@
 
 /* Host side of the journal. */
 #define JOURNAL_QUEUE_MAX MIB(2)
+/* One container in the guest: counts and sizes of its OCI configuration. */
+#define SPEC_STRING_MAX KIB(128)
+#define SPEC_ENV_MAX 4096U
+#define SPEC_GIDS_MAX 1024U
+#define SPEC_PATHS_MAX 256U
+#define SPEC_DEVICES_MAX 512U
+#define SPEC_DEVICE_RULES_MAX 512U
+#define SPEC_SYSCTLS_MAX 128U
+#define SPEC_OPTIONS_MAX 64U
+#define SPEC_THROTTLES_MAX 64U
+#define SPEC_SYSCALL_RULES_MAX 1024U
+#define SPEC_SYSCALL_NAMES_MAX 4096U
+#define CONTAINER_MESSAGE_MAX KIB(1)
+#define CGROUP_PROCS_MAX MIB(1)
+#define CGROUP_DEPTH_MAX 32U
+#define CGROUP_DESCENDANTS_MAX 4096U
+#define CONTAINER_PASSWD_MAX KIB(256)
+#define COPY_UP_DEPTH_MAX 64U
+#define CONTAINER_REMOVE_TIMEOUT_SEC 10U

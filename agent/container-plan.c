@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checked container configuration: see container-plan.h. Input comes from the host. */
+
+#include "agent/container-plan.h"
+
+#include <limits.h>
+#include <sched.h>
+#include <sys/mount.h>
+
+#include "agent/container-path.h"
+#include "basic/error.h"
+#include "basic/limits.h"
+#include "basic/parse.h"
+
+#define HOSTNAME_LENGTH_MAX 64U
+
+ContainerPlan *container_plan_free(ContainerPlan *plan)
+{
+        if (!plan)
+                return NULL;
+
+        free(plan->id);
+        free(plan->root);
+        free(plan->hostname);
+        for (size_t i = 0; i < plan->n_mounts; i++)
+                mount_entry_done(&plan->mounts[i]);
+        free(plan->mounts);
+        for (size_t i = 0; i < plan->n_devices; i++)
+                device_node_done(&plan->devices[i]);
+        free(plan->devices);
+        strv_done(&plan->masked_paths);
+        strv_done(&plan->readonly_paths);
+        for (size_t i = 0; i < plan->n_sysctls; i++) {
+                free(plan->sysctls[i].path);
+                free(plan->sysctls[i].value);
+        }
+        free(plan->sysctls);
+        free(plan->cgroup_name);
+        cgroup_settings_done(&plan->cgroup);
+        free(plan->device_rules);
+        process_plan_done(&plan->process);
+        seccomp_plan_free(plan->seccomp);
+        free(plan);
+        return NULL;
+}
+
+static int unsupported(char **reterr_message, const char *what)
+{
+        return error_setf(reterr_message, -EOPNOTSUPP, "%s is not supported", what);
+}
+
+static int refuse_unsupported(const Grpc__Spec *spec, char **reterr_message)
+{
+        const Grpc__Hooks *h = spec->hooks;
+        const Grpc__Linux *l = spec->linux;
+
+        if (spec->solaris || spec->windows)
+                return unsupported(reterr_message, "a configuration for another operating system");
+        if (h && (h->n_prestart > 0 || h->n_createruntime > 0 || h->n_poststart > 0 || h->n_poststop > 0))
+                return unsupported(reterr_message, "a hook of the runtime inside the guest");
+        if (h && (h->n_createcontainer > 0 || h->n_startcontainer > 0))
+                return unsupported(reterr_message, "a createContainer or startContainer hook");
+
+        if (l->n_uidmappings > 0 || l->n_gidmappings > 0)
+                return unsupported(reterr_message, "an id mapping");
+        if (!isempty(l->mountlabel))
+                return unsupported(reterr_message, "mountLabel");
+        if (l->intelrdt && !isempty(l->intelrdt->l3cacheschema))
+                return unsupported(reterr_message, "intelRdt");
+
+        return 0;
+}
+
+static int parse_root(ContainerPlan *plan, const Grpc__Spec *spec, char **reterr_message)
+{
+        int r;
+
+        if (!spec->root)
+                return error_setf(reterr_message, -EINVAL, "configuration has no root");
+
+        r = path_normalize(spec->root->path, &plan->root);
+        if (r < 0)
+                return error_setf(reterr_message, r, "root path '%.200s' is not a valid absolute path",
+                                  strempty(spec->root->path));
+        if (streq(plan->root, "/"))
+                return error_setf(reterr_message, -EINVAL, "root path is the guest's own root");
+        plan->root_readonly = spec->root->readonly;
+
+        r = propagation_parse(spec->linux->rootfspropagation, &plan->root_propagation);
+        if (r < 0)
+                return error_setf(reterr_message, r, "unknown rootfsPropagation '%.50s'",
+                                  spec->linux->rootfspropagation);
+
+        return 0;
+}
+
+static const struct {
+        const char *type;
+        uint64_t flag;          /* 0: refused */
+} namespace_types[] = {
+        { "pid", CLONE_NEWPID },
+        { "mount", CLONE_NEWNS },
+        { "ipc", CLONE_NEWIPC },
+        { "uts", CLONE_NEWUTS },
+        { "network", CLONE_NEWNET },
+        { "cgroup", CLONE_NEWCGROUP },
+        { "user", 0 },
+        { "time", 0 },
+};
+
+static int parse_namespaces(ContainerPlan *plan, const Grpc__Linux *l, char **reterr_message)
+{
+        uint64_t flags = 0;
+
+        for (size_t i = 0; i < l->n_namespaces; i++) {
+                const Grpc__LinuxNamespace *ns = l->namespaces[i];
+                size_t k = 0;
+
+                while (k < ELEMENTSOF(namespace_types) && !streq(namespace_types[k].type, ns->type))
+                        k++;
+                if (k == ELEMENTSOF(namespace_types))
+                        return error_setf(reterr_message, -EINVAL, "unknown namespace '%.50s'", ns->type);
+                if (namespace_types[k].flag == 0)
+                        return error_setf(reterr_message, -EOPNOTSUPP,
+                                          "a namespace of type '%s' is not supported", ns->type);
+                if (!isempty(ns->path)) {
+                        /* A network namespace of the host became the network of this VM. */
+                        if (namespace_types[k].flag == CLONE_NEWNET)
+                                continue;
+                        return error_setf(reterr_message, -EOPNOTSUPP,
+                                          "joining a namespace of type '%s' is not supported", ns->type);
+                }
+                if (flags & namespace_types[k].flag)
+                        return error_setf(reterr_message, -EINVAL, "namespace '%s' is given twice",
+                                          ns->type);
+                flags |= namespace_types[k].flag;
+        }
+
+        if (!(flags & CLONE_NEWNS))
+                return unsupported(reterr_message, "a container without a mount namespace");
+
+        plan->cgroup_namespace = flags & CLONE_NEWCGROUP;
+        plan->namespaces = flags & ~(uint64_t) CLONE_NEWCGROUP;
+        return 0;
+}
+
+static int parse_hostname(ContainerPlan *plan, const Grpc__Spec *spec, char **reterr_message)
+{
+        if (isempty(spec->hostname))
+                return 0;
+        if (!(plan->namespaces & CLONE_NEWUTS))
+                return error_setf(reterr_message, -EINVAL, "hostname without a uts namespace");
+        if (strlen(spec->hostname) > HOSTNAME_LENGTH_MAX)
+                return error_setf(reterr_message, -ENAMETOOLONG, "hostname is longer than %u bytes",
+                                  HOSTNAME_LENGTH_MAX);
+
+        plan->hostname = strdup(spec->hostname);
+        return plan->hostname ? 0 : -ENOMEM;
+}
+
+static int parse_mounts(ContainerPlan *plan, const Grpc__Spec *spec, char **reterr_message)
+{
+        static const char *const dev_options[] = { "nosuid", "strictatime", "mode=755", "size=65536k" };
+        const MountEntry *dev = NULL;
+        int r;
+
+        if (spec->n_mounts > MOUNTS_MAX)
+                return error_setf(reterr_message, -E2BIG, "more than %u mounts", MOUNTS_MAX);
+
+        plan->mounts = new0(MountEntry, spec->n_mounts + 1);
+        if (!plan->mounts)
+                return -ENOMEM;
+
+        /* Slot 0 is for a /dev of our own, in case the configuration has none. */
+        plan->n_mounts = 1;
+        for (size_t i = 0; i < spec->n_mounts; i++) {
+                const Grpc__Mount *m = spec->mounts[i];
+                MountEntry *entry = &plan->mounts[plan->n_mounts];
+
+                r = mount_entry_parse(entry, strempty(m->destination), m->source, m->type, m->options,
+                                      m->n_options, reterr_message);
+                if (r < 0)
+                        return r;
+                plan->n_mounts++;
+                if (streq(entry->destination, "/dev") && entry->kind != MOUNT_KIND_REMOUNT)
+                        dev = entry;
+        }
+
+        plan->make_devices = !dev || dev->kind != MOUNT_KIND_BIND;
+        if (dev) {
+                plan->n_mounts--;
+                memmove(plan->mounts, plan->mounts + 1, plan->n_mounts * sizeof(*plan->mounts));
+                return 0;
+        }
+
+        /* Device nodes are never made in the image itself: it is the tenant's, and may be shared. */
+        return mount_entry_parse(&plan->mounts[0], "/dev", "tmpfs", "tmpfs", (char *const *) dev_options,
+                                 ELEMENTSOF(dev_options), reterr_message);
+}
+
+static int parse_devices(ContainerPlan *plan, const Grpc__Linux *l, char **reterr_message)
+{
+        int r;
+
+        if (l->n_devices > SPEC_DEVICES_MAX)
+                return error_setf(reterr_message, -E2BIG, "more than %u devices", SPEC_DEVICES_MAX);
+
+        plan->devices = new0(DeviceNode, device_default_nodes_n + l->n_devices);
+        if (!plan->devices)
+                return -ENOMEM;
+
+        for (size_t i = 0; i < device_default_nodes_n; i++) {
+                DeviceNode *node = &plan->devices[plan->n_devices];
+
+                *node = device_default_nodes[i];
+                node->path = strdup(node->path);
+                if (!node->path)
+                        return -ENOMEM;
+                plan->n_devices++;
+        }
+
+        for (size_t i = 0; i < l->n_devices; i++) {
+                const Grpc__LinuxDevice *d = l->devices[i];
+                DeviceNode node = {};
+                size_t k = 0;
+
+                r = device_node_parse(&node, strempty(d->path), strempty(d->type), d->major, d->minor,
+                                      d->filemode, d->uid, d->gid, reterr_message);
+                if (r < 0)
+                        return r;
+
+                /* The configuration may give a default device another mode or owner. */
+                while (k < plan->n_devices && !streq(plan->devices[k].path, node.path))
+                        k++;
+                if (k < plan->n_devices)
+                        device_node_done(&plan->devices[k]);
+                else
+                        plan->n_devices++;
+                plan->devices[k] = node;
+        }
+
+        if (l->n_devices > 0 && !plan->make_devices)
+                return unsupported(reterr_message, "a device together with a bind mount on /dev");
+
+        return 0;
+}
+
+static int parse_device_rules(ContainerPlan *plan, const Grpc__LinuxResources *resources,
+                              char **reterr_message)
+{
+        size_t n = resources ? resources->n_devices : 0;
+
+        if (n > SPEC_DEVICE_RULES_MAX)
+                return error_setf(reterr_message, -E2BIG, "more than %u device rules",
+                                  SPEC_DEVICE_RULES_MAX);
+
+        plan->device_rules = new0(DeviceRule, n + device_default_rules_n);
+        if (!plan->device_rules)
+                return -ENOMEM;
+
+        for (size_t i = 0; i < n; i++) {
+                const Grpc__LinuxDeviceCgroup *d = resources->devices[i];
+                int r = device_rule_parse(&plan->device_rules[i], d->allow, strempty(d->type), d->major,
+                                          d->minor, strempty(d->access), reterr_message);
+
+                if (r < 0)
+                        return r;
+        }
+
+        memcpy(plan->device_rules + n, device_default_rules,
+               device_default_rules_n * sizeof(*plan->device_rules));
+        plan->n_device_rules = n + device_default_rules_n;
+        return 0;
+}
+
+static int parse_paths(Strv *strv, char *const *paths, size_t n, const char *what, char **reterr_message)
+{
+        if (n > SPEC_PATHS_MAX)
+                return error_setf(reterr_message, -E2BIG, "more than %u %s", SPEC_PATHS_MAX, what);
+
+        for (size_t i = 0; i < n; i++) {
+                char *normal;
+                int r = path_normalize(paths[i], &normal);
+
+                if (r < 0)
+                        return error_setf(reterr_message, r, "%s: '%.200s' is not a valid absolute path",
+                                          what, paths[i]);
+                r = strv_consume(strv, normal);
+                if (r < 0)
+                        return r;
+        }
+
+        return 0;
+}
+
+static const char *const ipc_sysctls[] = {
+        "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem", "kernel/shmall",
+        "kernel/shmmax", "kernel/shmmni", "kernel/shm_rmid_forced",
+};
+
+static int sysctl_namespace(const char *path, uint64_t *ret)
+{
+        for (size_t i = 0; i < ELEMENTSOF(ipc_sysctls); i++)
+                if (streq(path, ipc_sysctls[i])) {
+                        *ret = CLONE_NEWIPC;
+                        return 0;
+                }
+
+        if (startswith(path, "fs/mqueue/"))
+                *ret = CLONE_NEWIPC;
+        else if (streq(path, "kernel/domainname"))
+                *ret = CLONE_NEWUTS;
+        else if (startswith(path, "net/"))
+                *ret = 0;
+        else
+                return -EPERM;
+
+        return 0;
+}
+
+int sysctl_check(const char *name, uint64_t namespaces, char **ret_path, char **reterr_message)
+{
+        _cleanup_free_ char *path = NULL;
+        size_t first = strcspn(name, "./");
+        uint64_t needed;
+
+        if (strlen(name) > NAME_MAX)
+                return error_setf(reterr_message, -ENAMETOOLONG, "sysctl name is too long");
+
+        path = strdup(name);
+        if (!path)
+                return -ENOMEM;
+
+        /* sysctl(8): whichever of '.' and '/' comes first separates, the other one is part of a name. */
+        if (name[first] == '.')
+                for (char *p = path; *p; p++)
+                        *p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
+
+        for (const char *p = path; *p; p++) {
+                size_t n = strcspn(p, "/");
+
+                if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.') ||
+                    (p[n] == '/' && p[n + 1] == '\0'))
+                        return error_setf(reterr_message, -EINVAL, "malformed sysctl name '%s'", name);
+                p += n;
+                if (*p == '\0')
+                        break;
+        }
+
+        if (sysctl_namespace(path, &needed) < 0)
+                return error_setf(reterr_message, -EPERM, "sysctl '%s' is not one that containers may set",
+                                  name);
+        if ((namespaces & needed) != needed)
+                return error_setf(reterr_message, -EPERM,
+                                  "sysctl '%s' needs a namespace of the container's own", name);
+
+        *ret_path = TAKE_PTR(path);
+        return 0;
+}
+
+static int parse_sysctls(ContainerPlan *plan, const Grpc__Linux *l, char **reterr_message)
+{
+        if (l->n_sysctl > SPEC_SYSCTLS_MAX)
+                return error_setf(reterr_message, -E2BIG, "more than %u sysctls", SPEC_SYSCTLS_MAX);
+
+        plan->sysctls = new0(SysctlEntry, l->n_sysctl);
+        if (!plan->sysctls)
+                return -ENOMEM;
+
+        for (size_t i = 0; i < l->n_sysctl; i++) {
+                SysctlEntry *entry = &plan->sysctls[plan->n_sysctls];
+                const char *value = strempty(l->sysctl[i]->value);
+                int r;
+
+                if (strlen(value) >= KIB(4))
+                        return error_setf(reterr_message, -E2BIG, "sysctl '%.200s': value too long",
+                                          strempty(l->sysctl[i]->key));
+                r = sysctl_check(strempty(l->sysctl[i]->key), plan->namespaces, &entry->path,
+                                 reterr_message);
+                if (r < 0)
+                        return r;
+                plan->n_sysctls++;
+                entry->value = strdup(value);
+                if (!entry->value)
+                        return -ENOMEM;
+        }
+
+        return 0;
+}
+
+static int parse_linux(ContainerPlan *plan, const Grpc__Spec *spec, char **reterr_message)
+{
+        const Grpc__Linux *l = spec->linux;
+        int r;
+
+        r = parse_namespaces(plan, l, reterr_message);
+        if (r >= 0)
+                r = parse_hostname(plan, spec, reterr_message);
+        if (r >= 0)
+                r = parse_mounts(plan, spec, reterr_message);
+        if (r >= 0)
+                r = parse_devices(plan, l, reterr_message);
+        if (r >= 0)
+                r = parse_device_rules(plan, l->resources, reterr_message);
+        if (r >= 0)
+                r = parse_paths(&plan->masked_paths, l->maskedpaths, l->n_maskedpaths, "masked paths",
+                                reterr_message);
+        if (r >= 0)
+                r = parse_paths(&plan->readonly_paths, l->readonlypaths, l->n_readonlypaths,
+                                "read-only paths", reterr_message);
+        if (r >= 0)
+                r = parse_sysctls(plan, l, reterr_message);
+        if (r >= 0)
+                r = cgroup_name_from_path(l->cgroupspath, plan->id, &plan->cgroup_name);
+        if (r >= 0)
+                r = cgroup_settings_from_spec(&plan->cgroup, l->resources, reterr_message);
+        if (r >= 0 && l->seccomp)
+                r = seccomp_plan_parse(&plan->seccomp, l->seccomp, reterr_message);
+
+        return r;
+}
+
+int container_plan_new(ContainerPlan **ret, const char *id, const Grpc__Spec *spec,
+                       char **reterr_message)
+{
+        _cleanup_(container_plan_freep) ContainerPlan *plan = new0(ContainerPlan, 1);
+        int r;
+
+        if (!plan)
+                return -ENOMEM;
+        if (!id_is_valid(id, CONTAINER_ID_MAX))
+                return error_setf(reterr_message, -EINVAL, "'%.200s' is not a valid container id", id);
+        if (!isempty(spec->version) && !startswith(spec->version, "1."))
+                return error_setf(reterr_message, -EOPNOTSUPP, "ociVersion '%.50s' is not supported",
+                                  spec->version);
+        if (!spec->linux)
+                return error_setf(reterr_message, -EINVAL, "configuration has no linux part");
+
+        plan->id = strdup(id);
+        if (!plan->id)
+                return -ENOMEM;
+
+        r = refuse_unsupported(spec, reterr_message);
+        if (r >= 0)
+                r = parse_root(plan, spec, reterr_message);
+        if (r >= 0)
+                r = process_plan_parse(&plan->process, spec->process, reterr_message);
+        if (r >= 0)
+                r = parse_linux(plan, spec, reterr_message);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(plan);
+        return 0;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * A whole OCI configuration, checked, in the terms of the code that acts on it. Parsing has no side
+ * effects and looks at no file. What is asked for and not built is refused with -EOPNOTSUPP and its
+ * name, never left out: a container that starts has everything its configuration says.
+ */
+
+#include "agent/cgroup.h"
+#include "agent/container-process-plan.h"
+#include "agent/container-seccomp.h"
+#include "agent/devices.h"
+#include "agent/mounts.h"
+
+typedef struct SysctlEntry {
+        char *path;             /* below /proc/sys */
+        char *value;
+} SysctlEntry;
+
+typedef struct ContainerPlan {
+        char *id;
+        char *root;                     /* absolute guest path */
+        bool root_readonly;
+        uint64_t root_propagation;      /* MS_*, 0: private */
+        uint64_t namespaces;            /* CLONE_NEW* for clone3(2); always CLONE_NEWNS */
+        bool cgroup_namespace;          /* by unshare(2), once inside the cgroup */
+        char *hostname;                 /* NULL: not set */
+
+        MountEntry *mounts;
+        size_t n_mounts;
+        bool make_devices;              /* /dev is ours, not a bind mount */
+        DeviceNode *devices;            /* defaults and the configuration's */
+        size_t n_devices;
+        Strv masked_paths, readonly_paths;
+        SysctlEntry *sysctls;
+        size_t n_sysctls;
+
+        char *cgroup_name;
+        CgroupSettings cgroup;
+        DeviceRule *device_rules;       /* defaults last */
+        size_t n_device_rules;
+
+        ProcessPlan process;
+        SeccompPlan *seccomp;           /* NULL: none */
+} ContainerPlan;
+
+int container_plan_new(ContainerPlan **ret, const char *id, const Grpc__Spec *spec,
+                       char **reterr_message);
+ContainerPlan *container_plan_free(ContainerPlan *plan);
+DEFINE_CLEANUP_FUNC(ContainerPlan *, container_plan_free)
+
+/*
+ * "net.ipv4.ip_forward" → "net/ipv4/ip_forward" if containers may set it: attributes of namespaces that
+ * the container has for itself (flags: CLONE_NEW*), and net.*, because the network is the VM's own.
+ */
+int sysctl_check(const char *name, uint64_t namespaces, char **ret_path, char **reterr_message);

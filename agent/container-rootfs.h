@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The container's view of the file system: private mount namespace, root, mounts, devices, masks, and
+ * pivot_root. Runs in the set-up child, in the new namespaces, with the agent's privileges.
+ *
+ * Trust: the plan comes from the host. The root directory and all below it is the tenant's, and another
+ * container may be writing to it at the same time. Nothing in it is reached by a path that the kernel
+ * does not resolve inside that root; mounts are made detached and attached by descriptor.
+ */
+
+#include "agent/container-plan.h"
+
+/* cgroup_path: this container's cgroup directory, as seen by the agent. */
+int rootfs_enter(const ContainerPlan *plan, const char *cgroup_path, char **reterr_message);

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making the mounts of a container: see mounts.h. Set-up child, before pivot_root. */
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "agent/container-copyup.h"
+#include "agent/container-path.h"
+#include "agent/mounts.h"
+#include "basic/error.h"
+
+/* include/linux/proc_fs.h: PROC_ROOT_INO */
+#define PROC_ROOT_INODE 1U
+
+static bool fd_is_procfs(int fd)
+{
+        struct statfs s;
+
+        return fstatfs(fd, &s) >= 0 && s.f_type == PROC_SUPER_MAGIC;
+}
+
+/* Guest paths may go through symlinks of the guest ("/var/run"), never through /proc/PID/fd. */
+static int open_source(const MountEntry *entry, struct stat *ret_st, char **reterr_message)
+{
+        struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
+        _cleanup_close_ int fd =
+                (int) syscall(SYS_openat2, AT_FDCWD, entry->source, &how, sizeof(how));
+
+        if (fd < 0 || fstat(fd, ret_st) < 0) {
+                int r = negative_errno();
+
+                return error_setf(reterr_message, r, "source '%s': %s", entry->source, strerror(-r));
+        }
+
+        if (streq(entry->destination, "/proc") &&
+            (!fd_is_procfs(fd) || ret_st->st_ino != PROC_ROOT_INODE))
+                return error_setf(reterr_message, -EPERM, "source '%s' is not a procfs", entry->source);
+
+        return TAKE_FD(fd);
+}
+
+/*
+ * Kernel interfaces and /dev are used by name later on, so they must be where they seem to be: an image
+ * with a symlink there is refused (CVE-2026-41579).
+ */
+static bool wants_plain_path(const MountEntry *entry)
+{
+        return entry->kind == MOUNT_KIND_PROC || entry->kind == MOUNT_KIND_SYSFS ||
+               streq(entry->destination, "/dev") || path_is_below(entry->destination, "/proc");
+}
+
+static int open_target(const MountEntry *entry, int root_fd, bool directory, char **reterr_message)
+{
+        uint64_t resolve = wants_plain_path(entry) ? RESOLVE_NO_SYMLINKS : 0;
+        _cleanup_close_ int fd = -EBADF;
+
+        fd = root_open(root_fd, entry->destination, O_PATH, resolve);
+        if (fd == -ENOENT && entry->kind != MOUNT_KIND_REMOUNT &&
+            !mount_target_is_proc_file(entry->destination)) {
+                fd = directory ? root_make_dir(root_fd, entry->destination, 0755)
+                               : root_make_file(root_fd, entry->destination);
+                if (fd >= 0 && resolve) {
+                        safe_close(fd);
+                        fd = root_open(root_fd, entry->destination, O_PATH, resolve);
+                }
+        }
+        if (fd == -ELOOP && resolve)
+                return error_setf(reterr_message, -ELOOP, "there is a symlink on the way");
+        if (fd < 0)
+                return error_setf(reterr_message, fd, "cannot make the mount point: %s", strerror(-fd));
+
+        /* Did a symlink lead into procfs? */
+        if (fd_is_procfs(fd) && !path_is_below(entry->destination, "/proc"))
+                return error_setf(reterr_message, -EPERM, "leads into procfs");
+
+        return TAKE_FD(fd);
+}
+
+static int new_tmpfs(const MountEntry *entry, int target_fd, char **reterr_message)
+{
+        _cleanup_(strv_done) Strv options = {};
+        bool has_mode = false;
+        const char *option;
+        struct stat st;
+        int r;
+
+        STRV_FOREACH(option, &entry->options) {
+                has_mode = has_mode || startswith(option, "mode=");
+                r = strv_add(&options, option);
+                if (r < 0)
+                        return r;
+        }
+
+        /* Not the kernel's 1777: a tmpfs that covers a directory looks like that directory. */
+        if (!has_mode) {
+                if (fstat(target_fd, &st) < 0)
+                        return negative_errno();
+                r = strv_addf(&options, "mode=%04o", st.st_mode & 07777U);
+                if (r < 0)
+                        return r;
+        }
+
+        return mount_new_fs("tmpfs", isempty(entry->source) ? "tmpfs" : entry->source, &options,
+                            reterr_message);
+}
+
+static int new_fs(const MountEntry *entry, char **reterr_message)
+{
+        _cleanup_(strv_done) Strv options = {};
+        const char *option;
+        int r;
+
+        STRV_FOREACH(option, &entry->options) {
+                r = strv_add(&options, option);
+                if (r < 0)
+                        return r;
+        }
+
+        /* A disk may itself be read-only; then the superblock has to be as well. */
+        if (entry->kind == MOUNT_KIND_FS && entry->source[0] == '/' &&
+            entry->attr_set & MOUNT_ATTR_RDONLY) {
+                r = strv_add(&options, "ro");
+                if (r < 0)
+                        return r;
+        }
+
+        return mount_new_fs(entry->kind == MOUNT_KIND_CGROUP ? "cgroup2" : entry->type, entry->source,
+                            &options, reterr_message);
+}
+
+static int new_tree(const MountEntry *entry, int source_fd, int target_fd, int cgroup_fd,
+                    char **reterr_message)
+{
+        switch (entry->kind) {
+        case MOUNT_KIND_BIND:
+                return mount_clone(source_fd, entry->recursive);
+        case MOUNT_KIND_TMPFS:
+                return new_tmpfs(entry, target_fd, reterr_message);
+        case MOUNT_KIND_CGROUP:
+                return cgroup_fd >= 0 ? mount_clone(cgroup_fd, false) : new_fs(entry, reterr_message);
+        default:
+                return new_fs(entry, reterr_message);
+        }
+}
+
+static int set_attributes(const MountEntry *entry, int fd)
+{
+        int r;
+
+        r = mount_set_attr(fd, true, entry->tree_set, entry->tree_clear, 0);
+        if (r < 0)
+                return r;
+
+        r = mount_set_attr(fd, false, entry->attr_set, entry->attr_clear, 0);
+        if (r < 0)
+                return r;
+
+        return mount_set_attr(fd, entry->propagation_recursive, 0, 0, entry->propagation);
+}
+
+static int apply(const MountEntry *entry, int root_fd, int cgroup_fd, char **reterr_message)
+{
+        _cleanup_close_ int source_fd = -EBADF, target_fd = -EBADF, tree_fd = -EBADF;
+        struct stat st = { .st_mode = S_IFDIR };
+        int r;
+
+        if (entry->kind == MOUNT_KIND_BIND) {
+                source_fd = open_source(entry, &st, reterr_message);
+                if (source_fd < 0)
+                        return source_fd;
+        }
+
+        target_fd = open_target(entry, root_fd, S_ISDIR(st.st_mode), reterr_message);
+        if (target_fd < 0)
+                return target_fd;
+
+        if (entry->kind == MOUNT_KIND_REMOUNT)
+                return set_attributes(entry, target_fd);
+
+        tree_fd = new_tree(entry, source_fd, target_fd, cgroup_fd, reterr_message);
+        if (tree_fd < 0)
+                return tree_fd;
+
+        if (entry->copy_up) {
+                r = copy_up(target_fd, tree_fd);
+                if (r < 0)
+                        return error_setf(reterr_message, r, "tmpcopyup: %s", strerror(-r));
+        }
+
+        r = set_attributes(entry, tree_fd);
+        if (r < 0)
+                return error_setf(reterr_message, r, "mount attributes: %s", strerror(-r));
+
+        return mount_attach(tree_fd, target_fd);
+}
+
+int mount_entry_apply(const MountEntry *entry, int root_fd, int cgroup_fd, char **reterr_message)
+{
+        int r = apply(entry, root_fd, cgroup_fd, reterr_message);
+
+        if (r < 0)
+                return error_prefixf(reterr_message, r, "mount '%s'", entry->destination);
+
+        return 0;
+}

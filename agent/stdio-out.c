@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Output of a container: see stdio.h. The pipe's other end is the tenant's. */
+
+#include <unistd.h>
+
+#include "agent/ring-stream.h"
+#include "agent/stdio.h"
+#include "basic/limits.h"
+#include "basic/log.h"
+
+#define CHUNK_MAX KIB(32)
+
+struct StdioOut {
+        Loop *loop;
+        Ring ring;
+        int pipe_fd;
+        LoopSource *source;     /* NULL while the ring is full: a masked pipe still reports EPOLLHUP */
+        bool pipe_eof, done;
+        RingStream *stream;
+
+        StdioReadHandler read_handler;
+        size_t read_max;
+        void *read_data;
+        LoopSource *read_timer; /* answers from the loop, so that handlers never nest */
+
+        StdioDone on_done;
+        void *userdata;
+};
+
+static void check_done(StdioOut *out)
+{
+        if (out->done || !out->pipe_eof || !ring_is_drained(&out->ring))
+                return;
+        /* Without a receiver the end has not been delivered yet. */
+        if (!out->stream)
+                return;
+
+        out->stream = ring_stream_free(out->stream);
+        out->done = true;
+        if (out->on_done)
+                out->on_done(out->userdata);
+}
+
+static void deliver_read(StdioOut *out)
+{
+        StdioReadHandler handler = out->read_handler;
+        const void *p;
+        size_t n;
+
+        if (!handler)
+                return;
+
+        p = ring_peek(&out->ring, &n);
+        n = MIN(n, out->read_max);
+        if (n == 0 && !out->pipe_eof)
+                return;
+
+        out->read_handler = NULL;
+        handler(p, n, out->read_data);
+        ring_sent(&out->ring, n);
+        if (n == 0 && !out->done) {
+                out->done = true;
+                if (out->on_done)
+                        out->on_done(out->userdata);
+        }
+}
+
+static void watch_pipe(StdioOut *out);
+
+static void on_room(void *userdata)
+{
+        StdioOut *out = userdata;
+
+        watch_pipe(out);
+        check_done(out);
+}
+
+static void on_gone(int error, void *userdata)
+{
+        StdioOut *out = userdata;
+
+        out->stream = ring_stream_free(out->stream);
+        if (error < 0)
+                log_warning_errno(error, "Output stream closed, the peer broke the protocol");
+}
+
+static void on_pipe(LoopSource *source, int fd, uint32_t events, void *userdata)
+{
+        StdioOut *out = userdata;
+        uint8_t buf[CHUNK_MAX];
+        size_t space = MIN(ring_space(&out->ring), sizeof(buf));
+        ssize_t k;
+
+        if (space == 0) {
+                out->source = loop_source_free(out->source);
+                return;
+        }
+
+        k = read(fd, buf, space);
+        if (k < 0 && (errno == EAGAIN || errno == EINTR))
+                return;
+        if (k > 0)
+                (void) ring_write(&out->ring, buf, (size_t) k);
+        else {
+                out->pipe_eof = true;
+                out->source = loop_source_free(out->source);
+                out->pipe_fd = safe_close(out->pipe_fd);
+        }
+
+        deliver_read(out);
+        ring_stream_kick(out->stream);
+        check_done(out);
+}
+
+static void watch_pipe(StdioOut *out)
+{
+        int r;
+
+        if (out->source || out->pipe_fd < 0 || ring_space(&out->ring) == 0)
+                return;
+
+        r = loop_add_fd(out->loop, &out->source, out->pipe_fd, EPOLLIN, on_pipe, out);
+        if (r < 0)
+                log_error_errno(r, "Can not watch the output of a container");
+}
+
+static void on_read_timer(LoopSource *source, void *userdata)
+{
+        StdioOut *out = userdata;
+
+        deliver_read(out);
+        watch_pipe(out);
+}
+
+int stdio_out_new(StdioOut **ret, Loop *loop, int *pipe_fd, StdioDone on_done, void *userdata)
+{
+        StdioOut *out = new0(StdioOut, 1);
+        int r;
+
+        if (!out)
+                return -ENOMEM;
+
+        *out = (StdioOut) { .loop = loop, .pipe_fd = -EBADF, .on_done = on_done, .userdata = userdata };
+        r = ring_init(&out->ring, STDIO_RING_SIZE);
+        if (r >= 0)
+                r = fd_set_nonblock(*pipe_fd, true);
+        if (r >= 0)
+                r = loop_add_time(loop, &out->read_timer, USEC_INFINITY, on_read_timer, out);
+        if (r >= 0)
+                r = loop_add_fd(loop, &out->source, *pipe_fd, EPOLLIN, on_pipe, out);
+        if (r < 0) {
+                stdio_out_free(out);
+                return r;
+        }
+
+        out->pipe_fd = TAKE_FD(*pipe_fd);
+        *ret = out;
+        return 0;
+}
+
+StdioOut *stdio_out_free(StdioOut *out)
+{
+        if (!out)
+                return NULL;
+
+        ring_stream_free(out->stream);
+        loop_source_free(out->source);
+        loop_source_free(out->read_timer);
+        safe_close(out->pipe_fd);
+        ring_done(&out->ring);
+        free(out);
+        return NULL;
+}
+
+int stdio_out_attach(StdioOut *out, int *fd)
+{
+        RingStreamHandlers handlers = { .on_room = on_room, .on_gone = on_gone, .userdata = out };
+        int r;
+
+        if (out->done)
+                return -EPIPE;
+        if (out->read_handler)
+                return -EBUSY;
+
+        out->stream = ring_stream_free(out->stream);
+        r = ring_stream_new(&out->stream, out->loop, &out->ring, fd, &handlers);
+        if (r < 0)
+                return r;
+
+        check_done(out);
+        return 0;
+}
+
+bool stdio_out_is_attached(const StdioOut *out)
+{
+        return out->stream;
+}
+
+bool stdio_out_is_done(const StdioOut *out)
+{
+        return out->done;
+}
+
+int stdio_out_read(StdioOut *out, size_t max, StdioReadHandler handler, void *userdata)
+{
+        if (out->read_handler || out->stream)
+                return -EBUSY;
+
+        /* Whoever acknowledged before is gone: a read takes its bytes for good. */
+        ring_rewind(&out->ring);
+        out->ring.acking = false;
+
+        out->read_handler = handler;
+        out->read_max = max;
+        out->read_data = userdata;
+        return loop_source_set_time(out->read_timer, 0);
+}
+
+void stdio_out_cancel_read(StdioOut *out)
+{
+        out->read_handler = NULL;
+}
