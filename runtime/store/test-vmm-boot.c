@@ -509,6 +509,7 @@ TEST(adoption)
 
         agent = connect_agent(&w);
         check_echo(&w, agent, "after");
+        WAIT_FOR(&w, saw(&w, "guest: after"));  /* the console is connected again, too */
         ASSERT_OK(vmm_stop(w.vmm, 5 * USEC_PER_SEC));
         WAIT_FOR(&w, w.exited);
         ASSERT_EQ(w.end.code, 0);
@@ -595,6 +596,7 @@ TEST(share)
         ASSERT_TRUE(saw(&w, "guest: from host"));
         ASSERT_TRUE(saw(&w, "guest: link: No such file or directory"));
         ASSERT_TRUE(saw(&w, "guest: share done"));
+        ASSERT_FALSE(saw(&w, "umount"));
         ASSERT_OK(read_file_at(AT_FDCWD, written, 100, &text, NULL));
         ASSERT_STREQ(text, "written\n");
         ASSERT_OK(stat(written, &st));
