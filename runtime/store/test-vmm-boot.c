@@ -2,7 +2,7 @@
 /*
  * Real machines: boots the guest kernel with a verified image of one program in QEMU and looks at everything the VMM
  * layer promises. Needs root, QEMU, mkfs.erofs, veritysetup and a guest kernel (KATA_TEST_KERNEL or the installed one);
- * KATA_TEST_ACCEL=kvm uses KVM, and AF_VSOCK is then taken if it is there. Exits 77 if something is missing.
+ * KATA_TEST_ACCEL=kvm uses KVM; KATA_TEST_PARAMETERS are added to the kernel command line. Exits 77 if something is missing.
  */
 
 #include <fcntl.h>
@@ -20,7 +20,9 @@
 #include "basic/test.h"
 #include "runtime/store/virtiofsd.h"
 #include "runtime/vmm/host-caps.h"
+#include "runtime/vmm/qmp.h"
 #include "runtime/vmm/unix-socket.h"
+#include "runtime/vmm/vmm-internal.h"
 #include "runtime/vmm/vmm.h"
 #include "runtime/vmm/vsock-cid.h"
 
@@ -223,7 +225,8 @@ static VmConfig make_config(const char *mode)
         c.gid = user->pw_gid;
         if (caps.kvm_gid != 0)
                 c.groups[c.n_groups++] = caps.kvm_gid;
-        ASSERT_TRUE(asprintf(&c.kernel_parameters, "test.mode=%s", mode) >= 0);
+        ASSERT_TRUE(asprintf(&c.kernel_parameters, "test.mode=%s %s", mode,
+                             getenv("KATA_TEST_PARAMETERS") ?: "") >= 0);
         return c;
 }
 
@@ -343,6 +346,32 @@ TEST(stopped_process_is_killed_at_the_deadline)
         WAIT_FOR(&w, w.exited);
         ASSERT_EQ(w.end.status, SIGKILL);
         ASSERT_CONTAINS(w.reason, "machine was stopped (qemu was killed by signal KILL)");
+}
+
+/* A machine that is paused although nobody asked (KVM internal error, here by hand) does not hang for ever. */
+TEST(paused_by_itself)
+{
+        _cleanup_(vm_config_done) VmConfig c = make_config("tick");
+        _cleanup_(world_done) World w = {};
+
+        boot_world(&w, &c);
+        ASSERT_OK(qmp_command(w.vmm->backend, "stop", NULL, USEC_PER_SEC, NULL, NULL));
+        WAIT_FOR(&w, w.exited);
+        ASSERT_STREQ(w.reason, "machine is in the unexpected state 'paused'");
+        ASSERT_FALSE(w.end.orderly);
+}
+
+TEST(larger_machine)
+{
+        _cleanup_(vm_config_done) VmConfig c = make_config("reset");
+        _cleanup_(world_done) World w = {};
+
+        c.vcpus = 2;
+        c.memory = MIB(3584);
+        boot_world(&w, &c);
+        WAIT_FOR(&w, w.exited);
+        ASSERT_TRUE(saw(&w, "guest: hello"));
+        ASSERT_TRUE(w.end.orderly);
 }
 
 TEST(stop_before_launch)

@@ -107,7 +107,7 @@ static void on_status(QmpClient *q, int error, struct json_object *result, const
                  json_object_get_string(v) : "";
 
         /* "prelaunch": built with -S and never continued. */
-        if (streq(status, "prelaunch"))
+        if (streq(status, "prelaunch") && vmm->phase == VMM_LAUNCHED)
                 vmm_set_ready(vmm, false);
         else if (streq(status, "running"))
                 vmm_set_ready(vmm, true);
@@ -146,6 +146,9 @@ static void on_event(QmpClient *q, const char *name, struct json_object *data, v
         const char *reason = "unknown";
         bool guest = false;
 
+        /* Nobody here pauses a machine: KVM gave up on it, or a disk failed. The state says what it was. */
+        if (streq(name, "STOP") && vmm->phase == VMM_RUNNING && !vmm->stopping && !vmm->shutdown_reason)
+                (void) qmp_command(q, "query-status", NULL, COMMAND_TIMEOUT, on_status, vmm);
         if (!streq(name, "SHUTDOWN"))
                 return;
 
