@@ -84,6 +84,7 @@
 
 /* Host side of the journal. */
 #define JOURNAL_QUEUE_MAX MIB(2)
+
 /* One container in the guest: counts and sizes of its OCI configuration. */
 #define SPEC_STRING_MAX KIB(128)
 #define SPEC_ENV_MAX 4096U

@@ -99,7 +99,7 @@ static void on_status(QmpClient *q, int error, struct json_object *result, const
 
         if (error < 0) {
                 if (error != -ECONNRESET)
-                        vmm_fail(vmm, VMM_CLOSE_GRACE, "QEMU does not tell its state: %s", text);
+                        vmm_fail(vmm, "QEMU does not tell its state: %s", text);
                 return;
         }
 
@@ -107,14 +107,14 @@ static void on_status(QmpClient *q, int error, struct json_object *result, const
                  json_object_get_string(v) : "";
 
         /* "prelaunch": built with -S and never continued. */
-        if (streq(status, "prelaunch"))
+        if (streq(status, "prelaunch") && vmm->phase == VMM_LAUNCHED)
                 vmm_set_ready(vmm, false);
         else if (streq(status, "running"))
                 vmm_set_ready(vmm, true);
         else if (!streq(status, "shutdown")) {
                 _cleanup_free_ char *escaped = text_escape(status, strlen(status), 32);
 
-                vmm_fail(vmm, VMM_CLOSE_GRACE, "machine is in the unexpected state '%s'", strempty(escaped));
+                vmm_fail(vmm, "machine is in the unexpected state '%s'", strempty(escaped));
         }
 }
 
@@ -124,7 +124,7 @@ static void on_cont(QmpClient *q, int error, struct json_object *result, const c
 
         if (error < 0) {
                 if (error != -ECONNRESET)
-                        vmm_fail(vmm, VMM_CLOSE_GRACE, "machine can not be started: %s", text);
+                        vmm_fail(vmm, "machine can not be started: %s", text);
                 return;
         }
 
@@ -136,7 +136,7 @@ static void on_ready(QmpClient *q, void *userdata)
         Vmm *vmm = userdata;
 
         if (qmp_command(q, "query-status", NULL, COMMAND_TIMEOUT, on_status, vmm) < 0)
-                vmm_fail(vmm, 0, "QEMU can not be asked for its state");
+                vmm_fail(vmm, "QEMU can not be asked for its state");
 }
 
 static void on_event(QmpClient *q, const char *name, struct json_object *data, void *userdata)
@@ -146,6 +146,9 @@ static void on_event(QmpClient *q, const char *name, struct json_object *data, v
         const char *reason = "unknown";
         bool guest = false;
 
+        /* Nobody here pauses a machine: KVM gave up on it, or a disk failed. The state says what it was. */
+        if (streq(name, "STOP") && vmm->phase == VMM_RUNNING && !vmm->stopping && !vmm->shutdown_reason)
+                (void) qmp_command(q, "query-status", NULL, COMMAND_TIMEOUT, on_status, vmm);
         if (!streq(name, "SHUTDOWN"))
                 return;
 
@@ -163,9 +166,9 @@ static void on_closed(QmpClient *q, int error, const char *text, void *userdata)
 
         /* Closing comes just before the exit; a QEMU that lives on without control must not. */
         if (error == 0)
-                vmm_fail(vmm, VMM_CLOSE_GRACE, "QEMU closed its control socket");
+                vmm_control_closed(vmm, "QEMU closed its control socket and did not exit");
         else
-                vmm_fail(vmm, 0, "control socket of QEMU: %s", text);
+                vmm_fail(vmm, "control socket of QEMU: %s", text);
 }
 
 static int qemu_connect(Vmm *vmm, char **reterr_message)

@@ -113,8 +113,12 @@ static int child_limits(const SpawnParams *p)
                 return negative_errno();
 
         if (p->nofile > 0) {
-                const struct rlimit nofile = { .rlim_cur = p->nofile, .rlim_max = p->nofile };
+                struct rlimit nofile;
 
+                /* As much of it as we may give. */
+                if (getrlimit(RLIMIT_NOFILE, &nofile) < 0)
+                        return negative_errno();
+                nofile.rlim_cur = nofile.rlim_max = MIN(nofile.rlim_max, (rlim_t) p->nofile);
                 if (setrlimit(RLIMIT_NOFILE, &nofile) < 0)
                         return negative_errno();
         }

@@ -37,7 +37,7 @@ typedef struct SpawnParams {
         uint64_t keep_caps;             /* mask of 1 << CAP_*; what uid 0 may still have after exec */
 
         int oom_score_adj;              /* 0: as the caller */
-        uint64_t nofile;                /* RLIMIT_NOFILE, 0: as the caller */
+        uint64_t nofile;                /* RLIMIT_NOFILE, at most the hard limit; 0: as the caller */
 } SpawnParams;
 
 #define SPAWN_PARAMS_INIT                                                                          \

@@ -279,7 +279,11 @@ static int on_adopted_exit(sd_event_source *source, int fd, uint32_t events, voi
 
 static int on_kill_time(sd_event_source *source, uint64_t when, void *userdata)
 {
-        (void) vmm_kill(userdata);
+        Vmm *vmm = userdata;
+
+        if (vmm->late_failure && !vmm->stopping && !vmm->failure)
+                vmm->failure = strdup(vmm->late_failure);
+        (void) vmm_kill(vmm);
         return 0;
 }
 
@@ -324,7 +328,7 @@ int vmm_stop(Vmm *vmm, usec_t deadline)
         return r < 0 ? vmm_kill(vmm) : 0;
 }
 
-void vmm_fail(Vmm *vmm, usec_t grace, const char *format, ...)
+void vmm_fail(Vmm *vmm, const char *format, ...)
 {
         if (!vmm->failure && !vmm->stopping && !vmm->shutdown_reason) {
                 va_list ap;
@@ -335,7 +339,13 @@ void vmm_fail(Vmm *vmm, usec_t grace, const char *format, ...)
                 va_end(ap);
         }
 
-        if (grace == 0 || arm_kill(vmm, grace) < 0)
+        (void) vmm_kill(vmm);
+}
+
+void vmm_control_closed(Vmm *vmm, const char *text)
+{
+        vmm->late_failure = text;
+        if (arm_kill(vmm, VMM_CLOSE_GRACE) < 0)
                 (void) vmm_kill(vmm);
 }
 
