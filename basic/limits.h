@@ -24,6 +24,12 @@
 #define CONTAINERS_MAX 64U
 #define CONTAINER_ARGS_MAX 4096U
 #define MOUNTS_MAX 256U
+#define SANDBOX_MEMORY_MIN MIB(64)
+#define SANDBOX_MEMORY_MAX (UINT64_C(1) << 40)
+#define SANDBOX_VCPUS_MAX 255U
+#define HOSTNAME_LEN_MAX 64U       /* __NEW_UTS_LEN */
+#define CONFIG_SECTIONS_MAX 128U
+#define CONFIG_ENTRIES_MAX 8192U
 
 /* ttrpc: 10 byte header, at most 4 MiB of payload (containerd/ttrpc, kata agent). */
 #define TTRPC_PAYLOAD_MAX MIB(4)

@@ -12,6 +12,7 @@
  * Runs on the host with the supervisor's rights. The files belong to root, still everything in them is
  * checked: an unknown section or key, a key given twice in one file or a bad value is an error that names
  * file, line, section, key, value and what is accepted. A file of size 0 or a link to /dev/null is empty.
+ * The form of the lines is that of conf-file.h.
  */
 
 #include "basic/cleanup.h"

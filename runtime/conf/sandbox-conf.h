@@ -29,8 +29,7 @@ typedef struct ContainerConf {
         Strv command;            /* Command=: at least one word */
         Strv environment;        /* Environment=: NAME=VALUE each, names unique (the last one won) */
         char *working_directory; /* WorkingDirectory=: absolute path in the container; NULL: "/" */
-        bool user_set;           /* User= given; else uid 0, gid 0 */
-        uint32_t uid, gid;       /* gid = uid when only the uid was given */
+        uint32_t uid, gid;       /* User=: gid = uid when only the uid was given; default 0, 0 */
         bool read_only;          /* ReadOnly=: root file system */
         uint64_t memory;         /* Memory=: bytes, limit of the container in the guest; 0: none */
 
@@ -70,6 +69,17 @@ int sandbox_conf_load(
 int sandbox_conf_load_file(
                 const char *root,
                 const char *path,
+                const char *id,
+                const NodeConf *node,
+                SandboxConf **ret,
+                char **reterr_message);
+
+/* The same for a text; path is for error texts. */
+int sandbox_conf_parse(
+                const char *root,
+                const char *path,
+                const char *text,
+                size_t size,
                 const char *id,
                 const NodeConf *node,
                 SandboxConf **ret,
