@@ -34,13 +34,18 @@
 /* ttrpc: 10 byte header, at most 4 MiB of payload (containerd/ttrpc, kata agent). */
 #define TTRPC_PAYLOAD_MAX MIB(4)
 #define TTRPC_PENDING_MAX 256U
+#define TTRPC_NAME_MAX 128U
+#define TTRPC_ERROR_TEXT_MAX KIB(4)
 #define PB_ARENA_MAX MIB(16)
+#define PB_DEPTH_MAX 16U
 
 /* yamux over virtio-serial. */
 #define MUX_WINDOW_INITIAL KIB(256)
 #define MUX_STREAMS_MAX 256U
 #define MUX_FRAME_MAX KIB(64)
 #define MUX_SENDQ_MAX KIB(512)
+#define MUX_STREAM_SENDQ_MAX KIB(64)
+#define MUX_LINE_MAX 32U
 
 /* Log records and container output. */
 #define LOG_RECORD_MAX KIB(16)
