@@ -483,9 +483,6 @@ int json_parse_object(const char *file, const char *text, size_t size, json_obje
         if (e != json_tokener_success)
                 return error_setf(reterr_message, -EINVAL, "%s:%u: not JSON: %s", file, line,
                                   json_tokener_error_desc(e));
-        for (; end < size; end++)
-                if (!strchr(" \t\r\n", text[end]) || text[end] == '\0')
-                        return error_setf(reterr_message, -EINVAL, "%s:%u: text after the JSON object", file, line);
         if (!json_object_is_type(object, json_type_object))
                 return error_setf(reterr_message, -EINVAL, "%s: expected an object, found %s", file, type_name(object));
 

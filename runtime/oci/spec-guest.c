@@ -119,9 +119,9 @@ static bool is_read_only(const Grpc__Mount *m)
         bool read_only = false;
 
         for (size_t i = 0; i < m->n_options; i++) {
-                if (streq(m->options[i], "ro"))
+                if (streq(m->options[i], "ro") || streq(m->options[i], "rro"))
                         read_only = true;
-                else if (streq(m->options[i], "rw"))
+                else if (streq(m->options[i], "rw") || streq(m->options[i], "rrw"))
                         read_only = false;
         }
 

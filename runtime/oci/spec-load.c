@@ -49,6 +49,9 @@ static const JsonRule rules[] = {
         { "linux.seccomp.listenerMetadata", JSON_RULE_NOTE },
         /* The agent answers EPERM, which is the default of the OCI specification as well. */
         { "linux.seccomp.defaultErrnoRet", JSON_RULE_NOTE, .value = EPERM },
+        /* podman's names for the two numbers. */
+        { "linux.seccomp.defaultErrno", JSON_RULE_IGNORE },
+        { "linux.seccomp.syscalls[].errno", JSON_RULE_IGNORE },
         {},
 };
 
