@@ -24,6 +24,16 @@
 #define CONTAINERS_MAX 64U
 #define CONTAINER_ARGS_MAX 4096U
 #define MOUNTS_MAX 256U
+#define SANDBOX_MEMORY_MIN MIB(64)
+#define SANDBOX_MEMORY_MAX (UINT64_C(1) << 40)
+#define SANDBOX_VCPUS_MAX 255U
+#define HOSTNAME_LEN_MAX 64U       /* __NEW_UTS_LEN */
+#define OCI_DEPTH_MAX 16U          /* nesting of config.json */
+#define OCI_LIST_MAX 16384U        /* elements of one list or map in it */
+#define OCI_NOTES_MAX 64U
+#define OCI_PATH_MAX 512U          /* "linux.seccomp.syscalls[3].args[0].op" in an error */
+#define CONFIG_SECTIONS_MAX 128U
+#define CONFIG_ENTRIES_MAX 8192U
 
 /* ttrpc: 10 byte header, at most 4 MiB of payload (containerd/ttrpc, kata agent). */
 #define TTRPC_PAYLOAD_MAX MIB(4)
