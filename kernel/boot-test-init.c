@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/klog.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/socket.h>
@@ -155,6 +156,23 @@ static void report_payload(void) {
                 close(fd);
 }
 
+/* Kernel messages of level warning and above, also those from before hvc0 existed. */
+static void report_kernel_log(void) {
+        static char buffer[1 << 18];
+        char *line, *save = NULL;
+        int n;
+
+        n = klogctl(3 /* SYSLOG_ACTION_READ_ALL */, buffer, sizeof(buffer) - 1);
+        if (n < 0) {
+                report("kernel-log", -errno);
+                return;
+        }
+        buffer[n] = 0;
+        for (line = strtok_r(buffer, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+                if (line[0] == '<' && line[1] >= '0' && line[1] <= '4' && line[2] == '>')
+                        printf("kernel-log %s\n", line);
+}
+
 static int try_namespaces(void) {
         int status;
         pid_t pid;
@@ -286,6 +304,8 @@ int main(int argc, char *argv[]) {
         report("hwrng", fd < 0 ? -errno : 0);
         report_vsock();
         report_line("uptime", "/proc/uptime");
+        report_line("tainted", "/proc/sys/kernel/tainted");
+        report_kernel_log();
         if (tag)
                 report_virtiofs(tag);
         report_payload();
