@@ -116,3 +116,21 @@
 #define CONTAINER_REMOVE_TIMEOUT_SEC 10U
 #define NOTIFY_STATUS_MAX 512U
 #define NOTIFY_VERSION_MAX 64U
+/* D-Bus to the service manager. */
+#define UNIT_NAME_MAX 255U
+#define UNIT_PROPS_MAX 64U
+#define UNIT_PROCESSES_MAX 4096U
+#define UNIT_EARLY_JOBS_MAX 4U
+#define BUS_ERROR_TEXT_MAX KIB(1)
+#define CGROUP_FILE_MAX KIB(16)
+
+/* Journal: the queue of one sandbox, entries and the text a guest may put beside MESSAGE. */
+#define JOURNAL_QUEUE_BYTES KIB(256)
+#define JOURNAL_QUEUE_ENTRIES 1024U
+#define JOURNAL_ENTRY_MAX KIB(256)
+#define JOURNAL_FIELD_NAME_MAX 64U
+#define LOG_JSON_DEPTH 4
+#define GUEST_FIELD_MAX 256U
+#define GUEST_EXTRA_MAX KIB(4)
+#define RELAY_READ_MAX KIB(16)
+#define RELAY_STREAMS_MAX 256U
