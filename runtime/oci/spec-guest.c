@@ -37,11 +37,16 @@ void oci_shares_done(OciShares *shares)
         *shares = (OciShares) {};
 }
 
-static int add_share(Translation *t, const char *source, const char *name, bool read_only)
+static int add_share(Translation *t, const char *source, const char *name, bool read_only, bool recursive)
 {
         ShareEntry *v = &t->shares.v[t->shares.n];
 
-        *v = (ShareEntry) { .source = strdup(source), .name = strdup(name), .read_only = read_only };
+        *v = (ShareEntry) {
+                .source = strdup(source),
+                .name = strdup(name),
+                .read_only = read_only,
+                .recursive = recursive,
+        };
         t->shares.n++;
         return v->source && v->name ? 0 : -ENOMEM;
 }
@@ -86,7 +91,8 @@ static int translate_root(Translation *t)
         if (!t->spec->root->path)
                 return -ENOMEM;
 
-        return add_share(t, source, name, t->spec->root->readonly);
+        /* As runc binds a root: with what the engine mounted below it. */
+        return add_share(t, source, name, t->spec->root->readonly, true);
 }
 
 /* What the guest's own kernel answers: the host's would be another machine's. */
@@ -158,7 +164,6 @@ static int normalise_options(Translation *t, Grpc__Mount *m, size_t index)
 {
         static const char *const refused[] = { "idmap", "ridmap" };
         size_t n = 0;
-        int r;
 
         for (size_t i = 0; i < m->n_options; i++) {
                 char *option = m->options[i];
@@ -173,16 +178,9 @@ static int normalise_options(Translation *t, Grpc__Mount *m, size_t index)
                 for (size_t j = i + 1; j < m->n_options && !again; j++)
                         again = streq(m->options[j], option);
 
-                /* The guest has no SELinux; tmpcopyup copies the image's files, which is not built. */
+                /* The guest has no SELinux. */
                 dropped = startswith(option, "context=") || startswith(option, "fscontext=") ||
                         startswith(option, "defcontext=") || startswith(option, "rootcontext=");
-                if (streq(option, "tmpcopyup")) {
-                        r = oci_spec_note(t->oci, "mount %s: option tmpcopyup is not supported, ignored",
-                                          m->destination);
-                        if (r < 0)
-                                return r;
-                        dropped = true;
-                }
                 if (*option && !again && !dropped)
                         m->options[n++] = option;
         }
@@ -264,7 +262,7 @@ static int translate_bind(Translation *t, Grpc__Mount *m, size_t index)
         if (!m->source)
                 return -ENOMEM;
 
-        return add_share(t, source, name, is_read_only(m));
+        return add_share(t, source, name, is_read_only(m), has_option(m, "rbind"));
 }
 
 static int translate_mount(Translation *t, size_t index)
