@@ -324,6 +324,33 @@ static int refuse_hooks(const Translation *t)
         return r;
 }
 
+static bool contains(char *const *v, size_t n, const char *s)
+{
+        for (size_t i = 0; i < n; i++)
+                if (streq(v[i], s))
+                        return true;
+
+        return false;
+}
+
+/*
+ * The kernel raises only what is both permitted and inheritable (capabilities(7)). `runc spec` (1.1) writes
+ * ambient ones without inheritable ones, and runc passes over the refusal; the agent does not.
+ */
+static int drop_impossible_ambient(Translation *t, Grpc__LinuxCapabilities *caps)
+{
+        size_t n = 0, before = caps->n_ambient;
+
+        for (size_t i = 0; i < before; i++)
+                if (contains(caps->inheritable, caps->n_inheritable, caps->ambient[i]) &&
+                    contains(caps->permitted, caps->n_permitted, caps->ambient[i]))
+                        caps->ambient[n++] = caps->ambient[i];
+
+        caps->n_ambient = n;
+        return n == before ? 0 : oci_spec_note(t->oci,
+                                               "process.capabilities.ambient: left out what is not permitted and inheritable");
+}
+
 static int translate_process(Translation *t)
 {
         Grpc__Process *p = t->spec->process;
@@ -333,8 +360,11 @@ static int translate_process(Translation *t)
                 return error_setf(t->reterr_message, -EOPNOTSUPP,
                                   "process.terminal: a sandbox that is started as a unit has no terminal; set it to false");
 
+        if (p->capabilities)
+                r = drop_impossible_ambient(t, p->capabilities);
+
         /* The guest kernel has neither security module. */
-        if (!isempty(p->apparmorprofile))
+        if (r >= 0 && !isempty(p->apparmorprofile))
                 r = oci_spec_note(t->oci, "AppArmor profile '%s' is not used inside the guest", p->apparmorprofile);
         if (r >= 0 && !isempty(p->selinuxlabel))
                 r = oci_spec_note(t->oci, "SELinux label '%s' is not used inside the guest", p->selinuxlabel);
