@@ -127,9 +127,8 @@ const ConfKey node_conf_table[] = {
         { "Log", "RateLimitInterval", conf_parse_usec, FIELD(rate_limit_interval),
           RANGE_SPAN(0, 3600 * USEC_PER_SEC),
           .fallback = "30s", .accepts = "0 or a time up to 1h, like 30s",
-          .description = "Each source of lines in a sandbox (kernel, agent, each container) may log\n"
-                         "RateLimitBurst= lines in this time; the rest is counted and the number is logged.\n"
-                         "0 turns the limit off." },
+          .description = "The guest and the containers of a sandbox together may log RateLimitBurst= lines in this\n"
+                         "time; the rest is counted and the number is logged. 0 turns the limit off." },
         { "Log", "RateLimitBurst", conf_parse_u32, FIELD(rate_limit_burst),
           .min = 0, .max = UINT32_MAX,
           .fallback = "200000", .accepts = "a number from 0 to 4294967295",

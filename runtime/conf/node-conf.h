@@ -69,7 +69,7 @@ typedef struct NodeConf {
         usec_t health_timeout;
         ConfLogLevel agent_log_level;
 
-        /* [Log]: for each container and component of a sandbox; burst 0 or interval 0: no limit */
+        /* [Log]: for all guest lines of a sandbox together; burst 0 or interval 0: no limit */
         usec_t rate_limit_interval;
         uint32_t rate_limit_burst;
 

@@ -37,11 +37,16 @@ void oci_shares_done(OciShares *shares)
         *shares = (OciShares) {};
 }
 
-static int add_share(Translation *t, const char *source, const char *name, bool read_only)
+static int add_share(Translation *t, const char *source, const char *name, bool read_only, bool recursive)
 {
         ShareEntry *v = &t->shares.v[t->shares.n];
 
-        *v = (ShareEntry) { .source = strdup(source), .name = strdup(name), .read_only = read_only };
+        *v = (ShareEntry) {
+                .source = strdup(source),
+                .name = strdup(name),
+                .read_only = read_only,
+                .recursive = recursive,
+        };
         t->shares.n++;
         return v->source && v->name ? 0 : -ENOMEM;
 }
@@ -86,7 +91,8 @@ static int translate_root(Translation *t)
         if (!t->spec->root->path)
                 return -ENOMEM;
 
-        return add_share(t, source, name, t->spec->root->readonly);
+        /* As runc binds a root: with what the engine mounted below it. */
+        return add_share(t, source, name, t->spec->root->readonly, true);
 }
 
 /* What the guest's own kernel answers: the host's would be another machine's. */
@@ -158,7 +164,6 @@ static int normalise_options(Translation *t, Grpc__Mount *m, size_t index)
 {
         static const char *const refused[] = { "idmap", "ridmap" };
         size_t n = 0;
-        int r;
 
         for (size_t i = 0; i < m->n_options; i++) {
                 char *option = m->options[i];
@@ -173,16 +178,9 @@ static int normalise_options(Translation *t, Grpc__Mount *m, size_t index)
                 for (size_t j = i + 1; j < m->n_options && !again; j++)
                         again = streq(m->options[j], option);
 
-                /* The guest has no SELinux; tmpcopyup copies the image's files, which is not built. */
+                /* The guest has no SELinux. */
                 dropped = startswith(option, "context=") || startswith(option, "fscontext=") ||
                         startswith(option, "defcontext=") || startswith(option, "rootcontext=");
-                if (streq(option, "tmpcopyup")) {
-                        r = oci_spec_note(t->oci, "mount %s: option tmpcopyup is not supported, ignored",
-                                          m->destination);
-                        if (r < 0)
-                                return r;
-                        dropped = true;
-                }
                 if (*option && !again && !dropped)
                         m->options[n++] = option;
         }
@@ -264,7 +262,7 @@ static int translate_bind(Translation *t, Grpc__Mount *m, size_t index)
         if (!m->source)
                 return -ENOMEM;
 
-        return add_share(t, source, name, is_read_only(m));
+        return add_share(t, source, name, is_read_only(m), has_option(m, "rbind"));
 }
 
 static int translate_mount(Translation *t, size_t index)
@@ -326,6 +324,33 @@ static int refuse_hooks(const Translation *t)
         return r;
 }
 
+static bool contains(char *const *v, size_t n, const char *s)
+{
+        for (size_t i = 0; i < n; i++)
+                if (streq(v[i], s))
+                        return true;
+
+        return false;
+}
+
+/*
+ * The kernel raises only what is both permitted and inheritable (capabilities(7)). `runc spec` (1.1) writes
+ * ambient ones without inheritable ones, and runc passes over the refusal; the agent does not.
+ */
+static int drop_impossible_ambient(Translation *t, Grpc__LinuxCapabilities *caps)
+{
+        size_t n = 0, before = caps->n_ambient;
+
+        for (size_t i = 0; i < before; i++)
+                if (contains(caps->inheritable, caps->n_inheritable, caps->ambient[i]) &&
+                    contains(caps->permitted, caps->n_permitted, caps->ambient[i]))
+                        caps->ambient[n++] = caps->ambient[i];
+
+        caps->n_ambient = n;
+        return n == before ? 0 : oci_spec_note(t->oci,
+                                               "process.capabilities.ambient: left out what is not permitted and inheritable");
+}
+
 static int translate_process(Translation *t)
 {
         Grpc__Process *p = t->spec->process;
@@ -335,8 +360,11 @@ static int translate_process(Translation *t)
                 return error_setf(t->reterr_message, -EOPNOTSUPP,
                                   "process.terminal: a sandbox that is started as a unit has no terminal; set it to false");
 
+        if (p->capabilities)
+                r = drop_impossible_ambient(t, p->capabilities);
+
         /* The guest kernel has neither security module. */
-        if (!isempty(p->apparmorprofile))
+        if (r >= 0 && !isempty(p->apparmorprofile))
                 r = oci_spec_note(t->oci, "AppArmor profile '%s' is not used inside the guest", p->apparmorprofile);
         if (r >= 0 && !isempty(p->selinuxlabel))
                 r = oci_spec_note(t->oci, "SELinux label '%s' is not used inside the guest", p->selinuxlabel);

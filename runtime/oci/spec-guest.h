@@ -19,6 +19,7 @@ typedef struct ShareEntry {
         char *source;   /* absolute path on the host: file or directory */
         char *name;     /* in the share: "CID/rootfs" or "CID-N-BASENAME"; no "..", not absolute */
         bool read_only; /* the guest must not be able to write it */
+        bool recursive; /* with what is mounted below source */
 } ShareEntry;
 
 typedef struct OciShares {

@@ -117,7 +117,8 @@ static void compare(const char *name, OciSpec *oci)
 
         f = ASSERT_NOT_NULL(open_memstream(&text, &size));
         for (size_t i = 0; i < shares.n; i++)
-                fprintf(f, "share %s %s %s\n", shares.v[i].source, shares.v[i].name, shares.v[i].read_only ? "ro" : "rw");
+                fprintf(f, "share %s %s %s%s\n", shares.v[i].source, shares.v[i].name,
+                        shares.v[i].read_only ? "ro" : "rw", shares.v[i].recursive ? " recursive" : "");
         for (size_t i = 0; i < oci->notes.n; i++)
                 fprintf(f, "note %s\n", oci->notes.v[i] + (startswith(oci->notes.v[i], TESTDATA) ? strlen(TESTDATA) + 1 : 0));
 
