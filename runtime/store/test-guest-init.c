@@ -39,7 +39,7 @@ static void pause_ms(long ms)
         (void) nanosleep(&t, NULL);
 }
 
-static void tick(void)
+__attribute__((noreturn)) static void tick(void)
 {
         for (unsigned i = 0;; i++) {
                 char line[32];
@@ -85,6 +85,23 @@ static void echo(void)
                 if (write(fd, line, strlen(line)) < 0)
                         say_errno("write");
         }
+}
+
+/* The kernel's log from its first line; the console begins much later. */
+static void dmesg(void)
+{
+        int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        char record[8192], *text;
+        ssize_t n;
+
+        while ((n = read(fd, record, sizeof(record) - 1)) > 0) {
+                record[n] = '\0';
+                record[strcspn(record, "\n")] = '\0';
+                text = strchr(record, ';');
+                say(text ? text + 1 : record);
+                pause_ms(1);
+        }
+        say("end of log");
 }
 
 static void share(void)
@@ -147,6 +164,8 @@ int main(void)
                 tick();
         if (strcmp(mode, "echo") == 0)
                 echo();
+        if (strcmp(mode, "dmesg") == 0)
+                dmesg();
         if (strcmp(mode, "share") == 0)
                 share();
 

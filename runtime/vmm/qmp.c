@@ -222,7 +222,13 @@ static int handle_greeting(QmpClient *q, struct json_object *o)
         do
                 r = send(q->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? negative_errno() : 0;
         while (r == -EINTR);
-        /* An empty socket buffer takes 60 bytes; if not, the peer is gone. */
+        /*
+         * QEMU greets before it has loaded the kernel, and may exit at once because of that: as in
+         * flush_output(), the end is found by reading.
+         */
+        if (r == -EPIPE || r == -ECONNRESET)
+                return 0;
+        /* An empty socket buffer takes 60 bytes. */
         return r < 0 ? close_with(q, r, "QEMU does not take commands") : 0;
 }
 

@@ -209,6 +209,20 @@ TEST(hostile)
         }
 }
 
+/* Greets and exits, with the command for the negotiation on its way. */
+TEST(gone_after_greeting)
+{
+        _cleanup_(world_done) World w;
+
+        world_init(&w, USEC_PER_SEC);
+        ASSERT_OK(write_full(w.peer, GREETING, strlen(GREETING)));
+        w.peer = safe_close(w.peer);
+        settle(&w);
+        ASSERT_EQ(w.closed, 1);
+        ASSERT_EQ(w.closed_error, 0);
+        ASSERT_EQ(w.ready, 0);
+}
+
 TEST(long_line)
 {
         _cleanup_free_ char *text = ASSERT_NOT_NULL(malloc(QMP_LINE_MAX + 10));
