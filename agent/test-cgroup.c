@@ -19,8 +19,19 @@ TEST(weights)
         static const struct {
                 uint64_t shares, weight;
         } cases[] = {
-                { 0, 0 }, { 1, 1 }, { 2, 1 }, { 3, 2 }, { 10, 4 }, { 100, 17 }, { 512, 59 }, { 1024, 100 },
-                { 2048, 174 }, { 4096, 303 }, { 100000, 4340 }, { 262144, 10000 }, { UINT64_MAX, 10000 },
+                        {0, 0},
+                        {1, 1},
+                        {2, 1},
+                        {3, 2},
+                        {10, 4},
+                        {100, 17},
+                        {512, 59},
+                        {1024, 100},
+                        {2048, 174},
+                        {4096, 303},
+                        {100000, 4340},
+                        {262144, 10000},
+                        {UINT64_MAX, 10000},
         };
         uint64_t last = 0;
 
@@ -56,7 +67,8 @@ TEST(settings)
         Grpc__LinuxCPU cpu = GRPC__LINUX_CPU__INIT;
         Grpc__LinuxPids pids = GRPC__LINUX_PIDS__INIT;
         Grpc__LinuxBlockIO io = GRPC__LINUX_BLOCK_IO__INIT;
-        Grpc__LinuxThrottleDevice throttle = GRPC__LINUX_THROTTLE_DEVICE__INIT, *throttles[] = { &throttle };
+        Grpc__LinuxThrottleDevice throttle = GRPC__LINUX_THROTTLE_DEVICE__INIT,
+                                  *throttles[] = {&throttle};
         Grpc__LinuxHugepageLimit huge = GRPC__LINUX_HUGEPAGE_LIMIT__INIT, *huges[] = { &huge };
         _cleanup_(cgroup_settings_done) CgroupSettings s = {};
 
@@ -200,7 +212,8 @@ static bool interpret(const struct bpf_insn *p, size_t n, const struct bpf_cgrou
 
                 switch (i->code) {
                 case BPF_LDX | BPF_MEM | BPF_W:
-                        ASSERT_TRUE(set[i->src_reg] && i->off >= 0 && (size_t) i->off + 4 <= sizeof(*ctx));
+                        ASSERT_TRUE(set[i->src_reg] && i->off >= 0 &&
+                                        (size_t) i->off + 4 <= sizeof(*ctx));
                         memcpy(&word, (const char *) ctx + i->off, sizeof(word));
                         r[i->dst_reg] = word;
                         set[i->dst_reg] = true;
@@ -248,9 +261,10 @@ static bool allowed(const DeviceRule *rules, size_t n, char type, uint32_t major
                     uint32_t access)
 {
         struct bpf_cgroup_dev_ctx ctx = {
-                .access_type = access << 16 | (type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR),
-                .major = major,
-                .minor = minor,
+                        .access_type = access << 16 |
+                                       (type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR),
+                        .major = major,
+                        .minor = minor,
         };
         _cleanup_free_ struct bpf_insn *insns = NULL;
         size_t n_insns;
@@ -288,7 +302,7 @@ TEST(device_filter)
         /* The last word on everything ends the program. */
         static const DeviceRule open[] = { { false, 'c', 1, 3, ALL }, { true, 'a', -1, -1, ALL } };
         ASSERT_TRUE(allowed(open, 2, 'c', 1, 3, WRITE));
-        static const DeviceRule hole[] = { { true, 'a', -1, -1, ALL }, { false, 'c', 1, 3, WRITE } };
+        static const DeviceRule hole[] = {{true, 'a', -1, -1, ALL}, {false, 'c', 1, 3, WRITE}};
         ASSERT_FALSE(allowed(hole, 2, 'c', 1, 3, WRITE));
         ASSERT_TRUE(allowed(hole, 2, 'c', 1, 3, READ));
         ASSERT_TRUE(allowed(hole, 2, 'b', 254, 0, ALL));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Real containers on the machine the test runs on: needs root and a cgroup v2 mount, else it skips with
- * 77 and says so. Root file system: busybox-static in a temporary directory. Leaves nothing behind.
+ * Real containers on the machine the test runs on: needs root and a cgroup v2 mount, else it skips
+ * with 77 and says so. Root file system: busybox-static in a temporary directory. Leaves nothing
+ * behind.
  */
 
 #include <dirent.h>
@@ -291,7 +292,7 @@ TEST(exit_codes_and_output)
 TEST(nothing_leaks_in)
 {
         static Run run;
-        int secret = ASSERT_OK(open("/etc/hostname", O_RDONLY));   /* without O_CLOEXEC on purpose */
+        int secret = ASSERT_OK(open("/etc/hostname", O_RDONLY)); /* without O_CLOEXEC on purpose */
 
         run_init(&run, "ls -l /proc/self/fd | wc -l; pwd; ls /");
         run.spec.hostname = (char *) "box";
@@ -344,7 +345,8 @@ TEST(identity)
         run_done(&run);
 
         /* No capabilities at all, and root. */
-        run_init(&run, "grep -E '^(Cap|NoNew)' /proc/self/status; chown 1:1 /etc/passwd || echo no");
+        run_init(&run, "grep -E '^(Cap|NoNew)' /proc/self/status; chown 1:1 /etc/passwd || echo "
+                       "no");
         ASSERT_EQ(run_all(&run), 0);
         ASSERT_CONTAINS(run.output, "CapBnd:\t0000000000000000");
         ASSERT_CONTAINS(run.output, "CapEff:\t0000000000000000");
@@ -360,7 +362,8 @@ TEST(mounts)
         static char *rw[] = { (char *) "bind", (char *) "nosuid" };
         char dir[256], file[256];
 
-        run_init(&run, "cat /proc/self/mountinfo; cat /vol/data; echo x >/vol/new || echo read-only; "
+        run_init(&run, "cat /proc/self/mountinfo; cat /vol/data; echo x >/vol/new || echo "
+                       "read-only; "
                        "cat /link-target/file.txt; echo y >>/link-target/file.txt; "
                        "ls /dev | tr '\\n' ' '; echo; readlink /dev/ptmx; echo 1 >/dev/null; "
                        "stat -c '%a %F %t:%T' /dev/null; ls /sys/fs/cgroup; cat /proc/self/cgroup");
@@ -379,8 +382,9 @@ TEST(mounts)
         ASSERT_CONTAINS(run.output, " /dev/mqueue rw,nosuid,nodev,noexec");
         ASSERT_CONTAINS(run.output, " /vol ro,");
         ASSERT_CONTAINS(run.output, "\nread-only\nvolume data\n");
-        ASSERT_CONTAINS(run.output, "fd full mqueue null ptmx pts random shm stderr stdin stdout tty "
-                                    "urandom zero \npts/ptmx\n");
+        ASSERT_CONTAINS(run.output,
+                        "fd full mqueue null ptmx pts random shm stderr stdin stdout tty "
+                        "urandom zero \npts/ptmx\n");
         ASSERT_CONTAINS(run.output, "666 character special file 1:3");
         ASSERT_CONTAINS(run.output, "cgroup.procs");
         ASSERT_CONTAINS(run.output, "0::/\n");
@@ -398,14 +402,15 @@ TEST(mounts)
 TEST(readonly_root_and_masks)
 {
         static Run run;
-        static char *masked[] = { (char *) "/proc/kcore", (char *) "/proc/bus", (char *) "/sys/kernel",
-                                  (char *) "/nonexistent", (char *) "/etc/passwd" };
+        static char *masked[] = {(char *) "/proc/kcore", (char *) "/proc/bus",
+                        (char *) "/sys/kernel", (char *) "/nonexistent", (char *) "/etc/passwd"};
         static char *readonly[] = { (char *) "/proc/sys", (char *) "/proc/irq", (char *) "/none" };
 
         run_init(&run, "touch /x || echo ro-root; cat /etc/passwd; ls /sys/kernel | wc -l; "
                        "cat /proc/kcore; ls /proc/bus; touch /proc/bus/x || echo ro-mask; "
                        "echo 1 >/proc/sys/kernel/panic || echo ro-sys; "
-                       "grep -c ' /proc/sys ro' /proc/self/mountinfo; touch /dev/shm/ok && echo shm");
+                       "grep -c ' /proc/sys ro' /proc/self/mountinfo; touch /dev/shm/ok && echo "
+                       "shm");
         run.root.readonly = true;
         run.linux_part.maskedpaths = masked;
         run.linux_part.n_maskedpaths = ELEMENTSOF(masked);
@@ -454,7 +459,8 @@ TEST(symlinks)
 
         /* A mount target that climbs out: it ends up inside the root. */
         run_init(&run, "cat /outside/data; grep -c /outside /proc/self/mountinfo");
-        add_mount(&run, "/climb/data", host_path(volume, sizeof(volume), "volume/data"), "bind", rw, 1);
+        add_mount(&run, "/climb/data", host_path(volume, sizeof(volume), "volume/data"), "bind", rw,
+                        1);
         ASSERT_EQ(run_all(&run), 0);
         ASSERT_CONTAINS(run.output, "volume data\n");
         run_done(&run);
@@ -477,7 +483,8 @@ TEST(programs_that_cannot_run)
         run_init(&run, "");
         run.args[0] = (char *) "no-such-program";
         ASSERT_ERROR(run_all(&run), ENOENT);
-        ASSERT_CONTAINS(run.message, "exec: \"no-such-program\": executable file not found in $PATH");
+        ASSERT_CONTAINS(run.message,
+                        "exec: \"no-such-program\": executable file not found in $PATH");
         ASSERT_TRUE(run.created && !run.started && !run.exited);
         run_done(&run);
 
@@ -546,7 +553,8 @@ TEST(signals)
         run_done(&run);
 
         /* All processes of the cgroup. */
-        run_init(&run, "sleep 1000 & sleep 1000 & echo up; trap '' TERM; wait; wait; echo end; exit 0");
+        run_init(&run, "sleep 1000 & sleep 1000 & echo up; trap '' TERM; wait; wait; echo end; "
+                       "exit 0");
         ASSERT_OK(run_create(&run));
         run_until(&run, &run.started);
         while (!strstr(run.output, "up\n"))
@@ -627,7 +635,8 @@ TEST(devices)
         static char *mknod_cap[] = { (char *) "CAP_MKNOD" };
 
         /* kmsg stands for a device that no rule allows: CVE-2020-2023 */
-        run_init(&run, "stat -c '%a %u:%g %t:%T' /dev/box/fuse; mknod /dev/kmsg c 1 11 && echo made; "
+        run_init(&run, "stat -c '%a %u:%g %t:%T' /dev/box/fuse; mknod /dev/kmsg c 1 11 && echo "
+                       "made; "
                        "cat /dev/kmsg >/dev/null || echo denied; head -c 4 /dev/zero | wc -c");
         fuse.path = (char *) "/dev/box/fuse";
         fuse.type = (char *) "c";
@@ -687,7 +696,8 @@ TEST(tmpcopyup)
         static Run run;
         static char *options[] = { (char *) "tmpcopyup", (char *) "size=1m" };
 
-        run_init(&run, "cat /etc/passwd | wc -l; readlink /etc/link; stat -c %a /etc; echo x >/etc/new && "
+        run_init(&run, "cat /etc/passwd | wc -l; readlink /etc/link; stat -c %a /etc; echo x "
+                       ">/etc/new && "
                        "echo written");
         run.root.readonly = true;
         add_mount(&run, "/etc", "tmpfs", "tmpfs", options, ELEMENTSOF(options));
@@ -784,8 +794,8 @@ TEST(remove_at_any_time)
                 run_init(&run, "exit 1");
                 if (i == 1)
                         run.args[0] = (char *) "missing";
-                ASSERT_OK(container_create_at(&run.container, run.loop, cgroup_root, "live-1", &run.spec,
-                                              &(ContainerIo) { -EBADF, -EBADF, -EBADF }, &h, NULL));
+                ASSERT_OK(container_create_at(&run.container, run.loop, cgroup_root, "live-1",
+                                &run.spec, &(ContainerIo){-EBADF, -EBADF, -EBADF}, &h, NULL));
                 run_until(&run, &run.removed);
                 ASSERT_FALSE(run.exited);
                 run_done(&run);
@@ -842,8 +852,28 @@ static void make_link(const char *target, const char *name)
 static void make_rootfs(void)
 {
         static const char *const tools[] = {
-                "cat", "chown", "echo", "grep", "head", "hostname", "id", "ifconfig", "kill", "ls", "mkdir",
-                "mknod", "mount", "pwd", "readlink", "sh", "sleep", "stat", "touch", "tr", "true", "wc",
+                        "cat",
+                        "chown",
+                        "echo",
+                        "grep",
+                        "head",
+                        "hostname",
+                        "id",
+                        "ifconfig",
+                        "kill",
+                        "ls",
+                        "mkdir",
+                        "mknod",
+                        "mount",
+                        "pwd",
+                        "readlink",
+                        "sh",
+                        "sleep",
+                        "stat",
+                        "touch",
+                        "tr",
+                        "true",
+                        "wc",
         };
         _cleanup_free_ char *busybox = NULL;
         size_t size;

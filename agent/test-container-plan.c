@@ -286,13 +286,14 @@ TEST(capabilities)
         config_init(&c);
         c.process.capabilities = &c.caps;
         c.strings[0] = S("CAP_KILL");
-        c.caps.effective = c.caps.permitted = c.caps.bounding = c.caps.inheritable = c.caps.ambient =
-                c.strings;
+        c.caps.effective = c.caps.permitted = c.caps.bounding = c.caps.inheritable =
+                        c.caps.ambient = c.strings;
         c.caps.n_effective = 1;
         ASSERT_REFUSED(&c, EINVAL, "CAP_KILL is in the effective set but not in the permitted set");
         c.caps.n_permitted = 1;
         c.caps.n_inheritable = 1;
-        ASSERT_REFUSED(&c, EINVAL, "CAP_KILL is in the inheritable set but not in the bounding set");
+        ASSERT_REFUSED(&c, EINVAL,
+                        "CAP_KILL is in the inheritable set but not in the bounding set");
         c.caps.n_bounding = 1;
         c.caps.n_ambient = 1;
         ASSERT_OK(plan_of(&c, &plan, NULL));
@@ -303,8 +304,8 @@ TEST(capabilities)
         ASSERT_REFUSED(&c, EINVAL, "'CAP_MAGIC'");
 }
 
-static int parse_mount(MountEntry *entry, const char *destination, const char *source, const char *type,
-                       const char *options, char **message)
+static int parse_mount(MountEntry *entry, const char *destination, const char *source,
+                const char *type, const char *options, char **message)
 {
         char *list[] = { S(options) };
 
@@ -315,7 +316,8 @@ TEST(mount_options)
 {
         MountEntry e;
 
-        ASSERT_OK(parse_mount(&e, "/a//b/./c/../d/", "/src", "none", "rbind,ro,nosuid,rslave,noatime", NULL));
+        ASSERT_OK(parse_mount(&e, "/a//b/./c/../d/", "/src", "none",
+                        "rbind,ro,nosuid,rslave,noatime", NULL));
         ASSERT_EQ(e.kind, MOUNT_KIND_BIND);
         ASSERT_STREQ(e.destination, "/a/b/d");
         ASSERT_TRUE(e.recursive);
@@ -326,9 +328,11 @@ TEST(mount_options)
         mount_entry_done(&e);
 
         /* The last one counts. */
-        ASSERT_OK(parse_mount(&e, "/a", "/src", "bind", "ro,nodev,rw,dev,exec,noexec,strictatime,relatime", NULL));
+        ASSERT_OK(parse_mount(&e, "/a", "/src", "bind",
+                        "ro,nodev,rw,dev,exec,noexec,strictatime,relatime", NULL));
         ASSERT_EQ(e.attr_set, MOUNT_ATTR_NOEXEC);
-        ASSERT_EQ(e.attr_clear, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME);
+        ASSERT_EQ(e.attr_clear, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
+                                                MOUNT_ATTR__ATIME);
         ASSERT_FALSE(e.recursive);
         mount_entry_done(&e);
 
@@ -337,7 +341,8 @@ TEST(mount_options)
         ASSERT_EQ(e.tree_set, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOATIME);
         mount_entry_done(&e);
 
-        ASSERT_OK(parse_mount(&e, "/a", "shm", "tmpfs", "mode=1777,size=64k,sync,noswap,tmpcopyup", NULL));
+        ASSERT_OK(parse_mount(&e, "/a", "shm", "tmpfs", "mode=1777,size=64k,sync,noswap,tmpcopyup",
+                        NULL));
         ASSERT_EQ(e.kind, MOUNT_KIND_TMPFS);
         ASSERT_EQ(e.options.n, 4);
         ASSERT_STREQ(e.options.v[1], "size=64k");
@@ -370,7 +375,8 @@ TEST(mounts_refused)
         ASSERT_MOUNT_REFUSED(EINVAL, "no file system type", "/a", "x", "", "ro");
         ASSERT_MOUNT_REFUSED(EOPNOTSUPP, "'idmap'", "/a", "/src", "bind", "idmap");
         ASSERT_MOUNT_REFUSED(EOPNOTSUPP, "'size=1'", "/a", "/src", "bind", "size=1");
-        ASSERT_MOUNT_REFUSED(EOPNOTSUPP, "'name=systemd'", "/a", "cgroup", "cgroup", "name=systemd");
+        ASSERT_MOUNT_REFUSED(EOPNOTSUPP, "'name=systemd'", "/a", "cgroup", "cgroup",
+                             "name=systemd");
         ASSERT_MOUNT_REFUSED(EINVAL, "tmpcopyup", "/a", "/src", "bind", "tmpcopyup");
         ASSERT_MOUNT_REFUSED(EINVAL, "recursive", "/a", "tmpfs", "tmpfs", "rro");
 
@@ -463,9 +469,20 @@ TEST(sysctls)
         };
         /* CVE-2022-0811 and its likes */
         static const char *const bad[] = {
-                "kernel.core_pattern", "kernel.hostname", "vm.overcommit_memory", "fs.file-max", "kernel",
-                "", ".", "net..core", "net.", "kernel.shmmax/../core_pattern", "net/../kernel/core_pattern",
-                "net/./x", "/kernel/core_pattern", "kernel.shm_next_id+kernel.core_pattern",
+                        "kernel.core_pattern",
+                        "kernel.hostname",
+                        "vm.overcommit_memory",
+                        "fs.file-max",
+                        "kernel",
+                        "",
+                        ".",
+                        "net..core",
+                        "net.",
+                        "kernel.shmmax/../core_pattern",
+                        "net/../kernel/core_pattern",
+                        "net/./x",
+                        "/kernel/core_pattern",
+                        "kernel.shm_next_id+kernel.core_pattern",
         };
         uint64_t all = CLONE_NEWIPC | CLONE_NEWUTS;
 
@@ -495,8 +512,14 @@ TEST(paths)
         static const struct {
                 const char *in, *out;
         } cases[] = {
-                { "/", "/" }, { "//", "/" }, { "/a/", "/a" }, { "/../..", "/" }, { "/a/../../b", "/b" },
-                { "/a/./b//c", "/a/b/c" }, { "/...", "/..." }, { "/a/..b", "/a/..b" },
+                        {"/", "/"},
+                        {"//", "/"},
+                        {"/a/", "/a"},
+                        {"/../..", "/"},
+                        {"/a/../../b", "/b"},
+                        {"/a/./b//c", "/a/b/c"},
+                        {"/...", "/..."},
+                        {"/a/..b", "/a/..b"},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -583,7 +606,8 @@ TEST(find_program)
                         ASSERT_OK(process_find_program(&args, &env, &found, &message));
                         ASSERT_TRUE(streq(found, cases[i].found) || endswith(found, "/sh"));
                 } else {
-                        ASSERT_ERROR(process_find_program(&args, &env, &found, &message), cases[i].error);
+                        ASSERT_ERROR(process_find_program(&args, &env, &found, &message),
+                                        cases[i].error);
                         ASSERT_CONTAINS(message, cases[i].name);
                 }
         }
