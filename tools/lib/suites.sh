@@ -40,18 +40,19 @@ suite_lint() {
 
 # check_meson RELEASE VARIANT: builds, runs the unit tests, counts them.
 check_meson() {
-        local release=$1 variant=$2 name="$1, $2" failed=$RESULT_FAILED
+        local release=$1 variant=$2 name="$1, $2" failed=$RESULT_FAILED log
         suite_log "build-$release-$variant"
         result_command "build ($name)" "$REPLY" build_compile "$release" "$variant"
         ((RESULT_FAILED == failed)) || return 0
         step "unit tests of $name"
         build_compile "$release" "$variant"
         suite_log "unit-$release-$variant"
+        log=$REPLY
         rm -f "$BUILD_DIR/build/meson-logs/testlog.json"
         build_enter "$release" "$BUILD_DIR" \
                 --env ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
                 --env UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 -- \
-                meson test --no-rebuild --print-errorlogs >"$REPLY" 2>&1 || tail -n 60 "$REPLY"
+                meson test --no-rebuild --print-errorlogs >"$log" 2>&1 || tail -n 60 "$log" | sed 's/^/    /'
         if [[ -e $BUILD_DIR/build/meson-logs/testlog.json ]]; then
                 result_meson "$name" "$BUILD_DIR/build/meson-logs/testlog.json"
         else
