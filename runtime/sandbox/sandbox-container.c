@@ -11,7 +11,6 @@
 #include "basic/limits.h"
 #include "basic/log.h"
 #include "proto/agent.pb-c.h"
-#include "runtime/oci/spec-load.h"
 #include "runtime/sandbox/sandbox-internal.h"
 
 static const char *const stream_names[_STREAM_MAX] = {
@@ -210,7 +209,7 @@ static void create(SandboxContainer *c)
         int r;
 
         c->phase = CONTAINER_CREATING;
-        r = agent_create_container(s->agent, c->name, c->spec, c->streams[STREAM_STDOUT].port,
+        r = agent_create_container(s->agent, c->name, c->spec->spec, c->streams[STREAM_STDOUT].port,
                                    c->streams[STREAM_STDERR].port, s->node->request_timeout, on_create_reply, c);
         if (r < 0)
                 container_failed(c, "created", r, NULL);
