@@ -142,8 +142,9 @@ TEST(vsock_cid)
         ASSERT_CONTAINS(message, "in use");
 
         message = mfree(message);
-        ASSERT_ERROR(vsock_cid_claim(&vsock_ops_default, "/nonexistent", "web", 0, &fd, &cid, &message),
-                     ENOENT);
+        ASSERT_ERROR(vsock_cid_claim(&vsock_ops_default, "/nonexistent", "web", 0, &fd, &cid,
+                                     &message),
+                        ENOENT);
         ASSERT_CONTAINS(message, "/nonexistent can not be opened");
 }
 
@@ -152,9 +153,15 @@ TEST(vsock_cid)
 TEST(vmm_state)
 {
         const VmmState s = {
-                .backend = (char *) "qemu", .id = (char *) "web", .run_dir = (char *) "/run/kata/web",
-                .pid = 4711, .start_time = 123456, .transport = VM_TRANSPORT_VSOCK, .cid = 70000,
-                .console = true, .accel = VM_ACCEL_KVM,
+                        .backend = (char *) "qemu",
+                        .id = (char *) "web",
+                        .run_dir = (char *) "/run/kata/web",
+                        .pid = 4711,
+                        .start_time = 123456,
+                        .transport = VM_TRANSPORT_VSOCK,
+                        .cid = 70000,
+                        .console = true,
+                        .accel = VM_ACCEL_KVM,
         };
         _cleanup_(vmm_state_done) VmmState back = {}, copy = {}, none = {};
         _cleanup_free_ char *text = NULL, *message = NULL;
@@ -171,10 +178,17 @@ TEST(vmm_state)
         ASSERT_TRUE(copy.console);
 
         static const char *const bad[][2] = {
-                { "version=1", "version=2" }, { "pid=4711", "pid=1" }, { "pid=4711", "pid=-5" },
-                { "id=web", "id=../b" }, { "run_dir=/", "run_dir=x/" }, { "transport=vsock", "transport=tcp" },
-                { "cid=70000", "cid=x" }, { "accel=kvm", "colour=red" }, { "cid=70000", "pid=5" },
-                { "console=yes", "console" }, { "backend=qemu\n", "" },
+                        {"version=1", "version=2"},
+                        {"pid=4711", "pid=1"},
+                        {"pid=4711", "pid=-5"},
+                        {"id=web", "id=../b"},
+                        {"run_dir=/", "run_dir=x/"},
+                        {"transport=vsock", "transport=tcp"},
+                        {"cid=70000", "cid=x"},
+                        {"accel=kvm", "colour=red"},
+                        {"cid=70000", "pid=5"},
+                        {"console=yes", "console"},
+                        {"backend=qemu\n", ""},
         };
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
                 _cleanup_free_ char *wrong = NULL;
@@ -192,8 +206,13 @@ TEST(vmm_state)
 TEST(vmm_state_file)
 {
         const VmmState s = {
-                .backend = (char *) "qemu", .id = (char *) "web", .run_dir = (char *) "/run/kata/web",
-                .pid = 4711, .start_time = 1, .transport = VM_TRANSPORT_SERIAL, .accel = VM_ACCEL_TCG,
+                        .backend = (char *) "qemu",
+                        .id = (char *) "web",
+                        .run_dir = (char *) "/run/kata/web",
+                        .pid = 4711,
+                        .start_time = 1,
+                        .transport = VM_TRANSPORT_SERIAL,
+                        .accel = VM_ACCEL_TCG,
         };
         _cleanup_(vmm_state_done) VmmState back = {};
         char dir[] = "/tmp/kata-test-state-XXXXXX", path[64];
