@@ -115,8 +115,16 @@ static int probe_kvm(const HostPaths *p, HostCaps *caps)
                                 "does not run unmodified kernels",
                                 p->kvm);
 
-        if (fstat(fd, &st) >= 0 && (st.st_mode & 060) == 060)
-                caps->kvm_gid = st.st_gid;
+        /* The VMM opens it again, as its own user. */
+        if (fstat(fd, &st) < 0)
+                return error_setf(reason, errno, "%s: %s", p->kvm, strerror(errno));
+        if ((st.st_mode & 06) == 06)
+                return 0;
+        if ((st.st_mode & 060) != 060 || st.st_gid == 0)
+                return error_setf(reason, EACCES,
+                                  "%s can be opened by root only: no group has access to it", p->kvm);
+
+        caps->kvm_gid = st.st_gid;
         return 0;
 }
 

@@ -18,7 +18,7 @@ typedef struct HostCaps {
         char *qemu_reason;
         char *virtiofsd_path;           /* NULL: see virtiofsd_reason */
         char *virtiofsd_reason;
-        /* group that may open /dev/kvm; 0 if no group other than root's may */
+        /* group that the VMM needs to open /dev/kvm; 0: anybody may */
         gid_t kvm_gid;
 } HostCaps;
 

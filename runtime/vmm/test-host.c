@@ -71,7 +71,7 @@ TEST(host_caps)
         host_caps_done(&caps);
 
         /* Everything there. */
-        put(dir, "kvm", "", 0660);
+        put(dir, "kvm", "", 0666);
         put(dir, "vhost", "", 0600);
         put(dir, "qemu", "", 0755);
         put(dir, "cpuinfo", "processor\t: 0\nflags\t\t: fpu vme svm sse\nbugs : x\n", 0644);
@@ -79,8 +79,23 @@ TEST(host_caps)
         ASSERT_NULL(caps.kvm_reason);
         ASSERT_TRUE(host_caps_vhost_vsock(&caps));
         ASSERT_STREQ(caps.qemu_path, qemu);
-        ASSERT_EQ(caps.kvm_gid, getegid());
+        ASSERT_EQ(caps.kvm_gid, 0);
         host_caps_done(&caps);
+
+        /* Only root, then a group. */
+        put(dir, "kvm", "", 0600);
+        ASSERT_OK(host_caps_probe(&paths, &caps));
+        ASSERT_CONTAINS(caps.kvm_reason, "by root only");
+        host_caps_done(&caps);
+        if (geteuid() == 0) {
+                ASSERT_OK(chmod(kvm, 0660));
+                ASSERT_OK(chown(kvm, 0, 106));
+                ASSERT_OK(host_caps_probe(&paths, &caps));
+                ASSERT_NULL(caps.kvm_reason);
+                ASSERT_EQ(caps.kvm_gid, 106);
+                host_caps_done(&caps);
+        }
+        put(dir, "kvm", "", 0666);
 
         /* KVM in software, wrong version, no AF_VSOCK. */
         put(dir, "cpuinfo", "flags\t\t: fpu vmxx svm_lock sse\n", 0644);
