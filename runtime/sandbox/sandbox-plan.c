@@ -189,9 +189,8 @@ static int plan_container(Sandbox *s, const ContainerConf *conf, char **reterr_m
         for (size_t i = 0; i < shares.n; i++) {
                 const ShareEntry *e = &shares.v[i];
 
-                /* Not recursive: what is mounted below a root file system is none of the container's. */
                 r = share_add(s->share_dir, e->name, e->source,
-                              (e->read_only ? SHARE_READ_ONLY : 0) | (i > 0 ? SHARE_RECURSIVE : 0),
+                              (e->read_only ? SHARE_READ_ONLY : 0) | (e->recursive ? SHARE_RECURSIVE : 0),
                               reterr_message);
                 if (r < 0)
                         return r;
