@@ -272,6 +272,14 @@ static void open_streams(SandboxContainer *c, void (*on_open)(SandboxContainer *
         }
 }
 
+static void report_start(Sandbox *s)
+{
+        _cleanup_free_ char *times = phase_times_to_string(&s->times);
+
+        sandbox_event(s->relay, EVENT_SANDBOX_STARTED, NULL, NULL, "Sandbox '%s' runs: %s", s->id,
+                      strempty(times));
+}
+
 static void start_next(Sandbox *s)
 {
         for (size_t i = 0; i < s->n_containers; i++) {
@@ -294,6 +302,7 @@ static void start_next(Sandbox *s)
                 sandbox_fail(s, EX_OSERR, "the state file in '%s' can not be written", s->run_dir);
                 return;
         }
+        report_start(s);
         s->handlers.on_running(s, s->handlers.userdata);
         sandbox_start_health(s);
 
