@@ -25,19 +25,32 @@ struct Container {
 
 Container *fake_last;
 
+static void destroy(Container *c)
+{
+        loop_source_free(c->timer);
+        c->io.stdin_fd = safe_close(c->io.stdin_fd);
+        c->io.stdout_fd = safe_close(c->io.stdout_fd);
+        c->io.stderr_fd = safe_close(c->io.stderr_fd);
+        free(c->id);
+        free(c->command);
+        free(c);
+}
+
+void fake_forget(void)
+{
+        if (fake_last)
+                destroy(TAKE_PTR(fake_last));
+}
+
 static void advance(LoopSource *source, void *userdata)
 {
         Container *c = userdata;
 
         if (c->removing) {
                 c->handlers.on_removed(c, 0, NULL, c->handlers.userdata);
-                loop_source_free(c->timer);
                 if (fake_last == c)
                         fake_last = NULL;
-                free(c->id);
-                free(c->command);
-                free(c);
-                return;
+                return destroy(c);
         }
         if (c->state == CONTAINER_CREATING) {
                 c->state = CONTAINER_CREATED;

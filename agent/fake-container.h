@@ -10,3 +10,5 @@ extern Container *fake_last;
 
 void fake_print(Container *c, const char *out, const char *err);
 void fake_exit(Container *c, int status);
+/* For the end of a test that has not removed it; the loop is still there. */
+void fake_forget(void);

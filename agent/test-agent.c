@@ -86,6 +86,7 @@ static void host_stop(Host *host)
         safe_close(host->rpc);
         safe_close(host->notify_fd);
         agent_done(&host->agent);
+        fake_forget();
         loop_free(host->loop);
         ASSERT_OK(rm_rf(host->dir));
 }
@@ -607,6 +608,7 @@ TEST(serial_sessions)
         safe_close(serial.notify_fd);
         mux_pump_free(serial.pump);
         agent_done(&host.agent);
+        fake_forget();
         loop_free(host.loop);
 }
 
