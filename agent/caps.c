@@ -88,8 +88,9 @@ static int refuse(uint64_t excess, const char *set, const char *base, char **ret
         if (excess == 0)
                 return 0;
 
-        return error_setf(reterr_message, -EINVAL, "capability %s is in the %s set but not in the %s set",
-                          cap_to_name((unsigned) __builtin_ctzll(excess)), set, base);
+        return error_setf(reterr_message, -EINVAL,
+                        "capability %s is in the %s set but not in the %s set",
+                        cap_to_name((unsigned) __builtin_ctzll(excess)), set, base);
 }
 
 int caps_validate(const CapSets *sets, char **reterr_message)
@@ -100,7 +101,7 @@ int caps_validate(const CapSets *sets, char **reterr_message)
         if (r < 0)
                 return r;
 
-        /* The agent's own inheritable set is empty, so only the bounding set allows to add to it. */
+        /* The agent's inheritable set is empty: only the bounding set allows to add to it. */
         r = refuse(sets->inheritable & ~sets->bounding, "inheritable", "bounding", reterr_message);
         if (r < 0)
                 return r;

@@ -60,12 +60,13 @@ static int add_limit(CgroupSettings *settings, bool optional, const char *file, 
 
 static int unsupported(char **reterr_message, const char *what)
 {
-        return error_setf(reterr_message, -EOPNOTSUPP, "resources: %s is not supported with cgroup v2", what);
+        return error_setf(reterr_message, -EOPNOTSUPP,
+                        "resources: %s is not supported with cgroup v2", what);
 }
 
 /*
- * weight = 10 ^ ((l² + 125 l) / 612 - 7/34), l = log2(shares): the curve through (2, 1), (1024, 100) and
- * (262144, 10000). Done by hand, because it is all the agent would need libm for.
+ * weight = 10 ^ ((l² + 125 l) / 612 - 7/34), l = log2(shares): the curve through (2, 1), (1024,
+ * 100) and (262144, 10000). Done by hand, because it is all the agent would need libm for.
  */
 static double log2_of(uint64_t x)
 {
@@ -152,8 +153,8 @@ static int add_memory(CgroupSettings *s, const Grpc__LinuxMemory *memory, char *
                 return r;
 
         /*
-         * OCI counts memory and swap together, cgroup v2 swap alone. The file is missing in a kernel
-         * without swap, where the limit holds by itself.
+         * OCI counts memory and swap together, cgroup v2 swap alone. The file is missing in a
+         * kernel without swap, where the limit holds by itself.
          */
         if (memory->swap > 0) {
                 if (memory->limit <= 0)
@@ -182,14 +183,16 @@ static int add_cpu(CgroupSettings *s, const Grpc__LinuxCPU *cpu, char **reterr_m
         if (cpu->realtimeruntime != 0 || cpu->realtimeperiod != 0)
                 return unsupported(reterr_message, "real-time CPU limit");
         if (!cpuset_is_valid(strempty(cpu->cpus)) || !cpuset_is_valid(strempty(cpu->mems)))
-                return error_setf(reterr_message, -EINVAL, "resources: malformed CPU or memory node list");
+                return error_setf(reterr_message, -EINVAL,
+                                "resources: malformed CPU or memory node list");
 
         if (cpu->shares != 0)
                 r = add(s, false, "cpu.weight", "%" PRIu64, cgroup_weight_from_shares(cpu->shares));
         if (r >= 0 && (cpu->quota != 0 || cpu->period != 0)) {
                 uint64_t period = cpu->period > 0 ? cpu->period : CPU_PERIOD_DEFAULT;
 
-                r = cpu->quota > 0 ? add(s, false, "cpu.max", "%" PRIi64 " %" PRIu64, cpu->quota, period)
+                r = cpu->quota > 0 ? add(s, false, "cpu.max", "%" PRIi64 " %" PRIu64, cpu->quota,
+                                                     period)
                                    : add(s, false, "cpu.max", "max %" PRIu64, period);
         }
         if (r >= 0 && !isempty(cpu->cpus))
@@ -258,14 +261,14 @@ static int add_io(CgroupSettings *s, const Grpc__LinuxBlockIO *io, char **reterr
                 r = add_throttles(s, io->throttlereadbpsdevice, io->n_throttlereadbpsdevice, "rbps",
                                   reterr_message);
         if (r >= 0)
-                r = add_throttles(s, io->throttlewritebpsdevice, io->n_throttlewritebpsdevice, "wbps",
-                                  reterr_message);
+                r = add_throttles(s, io->throttlewritebpsdevice, io->n_throttlewritebpsdevice,
+                                "wbps", reterr_message);
         if (r >= 0)
-                r = add_throttles(s, io->throttlereadiopsdevice, io->n_throttlereadiopsdevice, "riops",
-                                  reterr_message);
+                r = add_throttles(s, io->throttlereadiopsdevice, io->n_throttlereadiopsdevice,
+                                "riops", reterr_message);
         if (r >= 0)
-                r = add_throttles(s, io->throttlewriteiopsdevice, io->n_throttlewriteiopsdevice, "wiops",
-                                  reterr_message);
+                r = add_throttles(s, io->throttlewriteiopsdevice, io->n_throttlewriteiopsdevice,
+                                "wiops", reterr_message);
 
         return r;
 }
@@ -286,8 +289,8 @@ static int add_hugepages(CgroupSettings *s, Grpc__LinuxHugepageLimit *const *lim
                 if (digits == 0 || digits > 8 ||
                     (!streq(size + digits, "KB") && !streq(size + digits, "MB") &&
                      !streq(size + digits, "GB")))
-                        return error_setf(reterr_message, -EINVAL, "resources: bad hugepage size '%.20s'",
-                                          size);
+                        return error_setf(reterr_message, -EINVAL,
+                                        "resources: bad hugepage size '%.20s'", size);
 
                 snprintf(file, sizeof(file), "hugetlb.%s.max", size);
                 r = limits[i]->limit > INT64_MAX
@@ -320,8 +323,8 @@ int cgroup_settings_from_spec(CgroupSettings *ret, const Grpc__LinuxResources *r
                 if (r >= 0 && resources->blockio)
                         r = add_io(&s, resources->blockio, reterr_message);
                 if (r >= 0)
-                        r = add_hugepages(&s, resources->hugepagelimits, resources->n_hugepagelimits,
-                                          reterr_message);
+                        r = add_hugepages(&s, resources->hugepagelimits,
+                                        resources->n_hugepagelimits, reterr_message);
                 if (r < 0)
                         return r;
         }

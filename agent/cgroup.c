@@ -95,7 +95,7 @@ static int enable_controllers(int dir_fd)
                 if (!has_word(available, controllers[i]) || has_word(enabled, controllers[i]))
                         continue;
 
-                /* A refusal is no failure yet: cgroup_apply() notices if a limit needs the controller. */
+                /* No failure yet: cgroup_apply() notices if a limit needs the controller. */
                 snprintf(text, sizeof(text), "+%s", controllers[i]);
                 (void) write_string_file_at(dir_fd, "cgroup.subtree_control", text);
         }
@@ -152,7 +152,8 @@ int cgroup_create(Cgroup *ret, const char *root, const char *name, char **reterr
 
         r = make_cgroup(cgroup.parent_fd, name);
         if (r < 0)
-                return error_setf(reterr_message, r, "cannot make cgroup '%s': %s", name, strerror(-r));
+                return error_setf(reterr_message, r, "cannot make cgroup '%s': %s", name,
+                                strerror(-r));
 
         r = cgroup.fd = open_dir(cgroup.parent_fd, name);
         if (r >= 0)
@@ -161,7 +162,8 @@ int cgroup_create(Cgroup *ret, const char *root, const char *name, char **reterr
                 r = write_number(cgroup.fd, "cgroup.max.descendants", CGROUP_DESCENDANTS_MAX);
         if (r < 0) {
                 (void) unlinkat(cgroup.parent_fd, name, AT_REMOVEDIR);
-                return error_setf(reterr_message, r, "cannot set up cgroup '%s': %s", name, strerror(-r));
+                return error_setf(reterr_message, r, "cannot set up cgroup '%s': %s", name,
+                                strerror(-r));
         }
 
         *ret = cgroup;
@@ -194,7 +196,7 @@ int cgroup_kill(const Cgroup *cgroup)
         return write_string_file_at(cgroup->fd, "cgroup.kill", "1");
 }
 
-/* Calls handle(dir_fd, name, userdata) for each nested cgroup of dir_fd. Stops at the first error. */
+/* Calls handle(dir_fd, name, userdata) for each nested cgroup until an error. */
 typedef int (*ChildHandler)(int dir_fd, const char *name, unsigned depth, void *userdata);
 
 static int for_each_child(int dir_fd, unsigned depth, ChildHandler handle, void *userdata)
@@ -258,7 +260,7 @@ static int signal_processes(int fd, SignalContext *c)
 
         r = read_file_at(fd, "cgroup.procs", CGROUP_PROCS_MAX, &text, NULL);
         if (r == -ENODEV || r == -ENOENT || r == -EOPNOTSUPP)
-                return 0;   /* removed meanwhile, or threaded: its processes are listed further up */
+                return 0; /* removed meanwhile, or threaded: its processes are listed further up */
         if (r < 0)
                 return r;
 
@@ -267,9 +269,9 @@ static int signal_processes(int fd, SignalContext *c)
                 uint32_t pid;
 
                 /*
-                 * 0 is a process of another pid namespace. A pid that was recycled since the list was
-                 * read would be a process of another container: the pidfd keeps that window to the
-                 * few microseconds between the list and this line.
+                 * 0 is a process of another pid namespace. A pid that was recycled since the list
+                 * was read would be a process of another container: the pidfd keeps that window to
+                 * the few microseconds between the list and this line.
                  */
                 if (parse_u32(p, &pid) < 0 || pid == 0 || pidref_set(&ref, (pid_t) pid) < 0)
                         continue;

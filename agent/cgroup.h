@@ -2,10 +2,11 @@
 #pragma once
 
 /*
- * cgroup v2 of one container: ROOT/kata/NAME, its settings, its end. The agent (PID 1) stays in the root
- * cgroup, which the "no internal processes" rule exempts. OCI resources become a list of file writes
- * first, without side effects. Everything below NAME may be the container's doing (nested cgroups), so
- * it is bounded by cgroup.max.depth and cgroup.max.descendants and walked by descriptor.
+ * cgroup v2 of one container: ROOT/kata/NAME, its settings, its end. The agent (PID 1) stays in the
+ * root cgroup, which the "no internal processes" rule exempts. OCI resources become a list of file
+ * writes first, without side effects. Everything below NAME may be the container's doing (nested
+ * cgroups), so it is bounded by cgroup.max.depth and cgroup.max.descendants and walked by
+ * descriptor.
  */
 
 #include <sys/types.h>
@@ -29,8 +30,8 @@ typedef struct CgroupSettings {
 void cgroup_settings_done(CgroupSettings *settings);
 
 /*
- * Without the device rules (devices.h). -EOPNOTSUPP names what cgroup v2 does not have. NULL: nothing.
- * Conversions are runc's, so that a limit means the same in both.
+ * Without the device rules (devices.h). -EOPNOTSUPP names what cgroup v2 does not have. NULL:
+ * nothing. Conversions are runc's, so that a limit means the same in both.
  */
 int cgroup_settings_from_spec(CgroupSettings *ret, const Grpc__LinuxResources *resources,
                               char **reterr_message);

@@ -65,7 +65,7 @@ static int park(int fd)
         return fd < 0 ? negative_errno() : fd;
 }
 
-/* Leaves 0..2 and SYNC_FD open and nothing else: of the agent's descriptors none comes any further. */
+/* Leaves 0..2 and SYNC_FD open: of the agent's descriptors none comes any further. */
 static int arrange_fds(const ChildContext *c)
 {
         int in[] = { c->io.stdin_fd, c->io.stdout_fd, c->io.stderr_fd, c->sync_fd };
@@ -106,7 +106,8 @@ static int adopt_stdio(const ChildContext *c, char **reterr_message)
                         continue;
                 }
 
-                null_fd = open("/dev/null", O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+                null_fd = open("/dev/null",
+                                O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
                 if (null_fd >= 0 && fstat(null_fd, &st) >= 0 && S_ISCHR(st.st_mode) &&
                     st.st_rdev == makedev(1, 3) && dup2(null_fd, fd) < 0)
                         return negative_errno();
@@ -140,7 +141,8 @@ static int set_up_namespaces(const ContainerPlan *plan, char **reterr_message)
         if (plan->namespaces & CLONE_NEWNET) {
                 r = bring_up_loopback();
                 if (r < 0)
-                        return error_setf(reterr_message, r, "loopback interface: %s", strerror(-r));
+                        return error_setf(reterr_message, r, "loopback interface: %s",
+                                          strerror(-r));
         }
 
         if (plan->hostname && sethostname(plan->hostname, strlen(plan->hostname)) < 0) {
@@ -171,7 +173,8 @@ static int write_attributes(const ContainerPlan *plan, char **reterr_message)
                 r = process_set_attribute(proc_fd, path, plan->sysctls[i].value);
                 if (r < 0)
                         return error_setf(reterr_message, r, "cannot set sysctl '%s' to '%s': %s",
-                                          plan->sysctls[i].path, plan->sysctls[i].value, strerror(-r));
+                                        plan->sysctls[i].path, plan->sysctls[i].value,
+                                        strerror(-r));
         }
 
         return process_set_oom_score(&plan->process, proc_fd, reterr_message);
@@ -182,7 +185,7 @@ static int set_up(const ChildContext *c, Strv *ret_env, char **ret_program, char
         const ContainerPlan *plan = c->plan;
         int r;
 
-        /* Nobody in the container may look into this process before it has executed something else. */
+        /* Nobody in the container may look into this process before it executes another. */
         if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setsid() < 0)
                 return negative_errno();
         umask(0);

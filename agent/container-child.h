@@ -2,13 +2,13 @@
 #pragma once
 
 /*
- * The child that becomes a container's init process, and what it tells the agent. It is a copy of the
- * agent with the agent's memory; it touches nothing of it but the plan and the descriptors given here,
- * closes all others first, and never returns.
+ * The child that becomes a container's init process, and what it tells the agent. It is a copy of
+ * the agent with the agent's memory; it touches nothing of it but the plan and the descriptors
+ * given here, closes all others first, and never returns.
  *
  * Messages go through a SOCK_SEQPACKET pair that is closed by exec: READY (all is set up; the agent
- * answers with one byte to go on), EXEC (the next thing is execve), then end of file. ERROR at any point,
- * followed by exit.
+ * answers with one byte to go on), EXEC (the next thing is execve), then end of file. ERROR at any
+ * point, followed by exit.
  */
 
 #include "agent/container-plan.h"

@@ -61,7 +61,8 @@ static int copy_symlink(int from_dir, int to_dir, const char *name, const struct
 
 static int copy_tree(int from_fd, int to_fd, unsigned depth);
 
-static int copy_dir(int from_dir, int to_dir, const char *name, const struct stat *st, unsigned depth)
+static int copy_dir(int from_dir, int to_dir, const char *name, const struct stat *st,
+                    unsigned depth)
 {
         _cleanup_close_ int from = -EBADF, to = -EBADF;
         int r;

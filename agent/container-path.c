@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* A rename during the walk makes openat2() give up with EAGAIN; a tenant can keep that up for ever. */
+/* A rename during the walk is EAGAIN for openat2(); a tenant can keep that up for ever. */
 #define OPEN_RETRIES_MAX 128U
 /* As the kernel's limit on symlinks in one path. */
 #define SYMLINKS_MAX 40U
@@ -86,8 +86,8 @@ int root_open(int root_fd, const char *path, int flags, uint64_t resolve)
 
 /*
  * Creates the first missing component of *path below root_fd. If that component turns out to be a
- * dangling symlink, *path is rewritten to lead through its target instead; ".." in there is left for the
- * kernel to resolve.
+ * dangling symlink, *path is rewritten to lead through its target instead; ".." in there is left
+ * for the kernel to resolve.
  */
 static int make_next(int root_fd, char **path, mode_t mode, bool directory)
 {
@@ -167,7 +167,7 @@ static int root_make(int root_fd, const char *path, mode_t mode, bool directory)
         if (!copy)
                 return -ENOMEM;
 
-        /* Each round creates one component or follows one link; a path cannot have more than this. */
+        /* Each round creates one component or follows one link: PATH_MAX is enough. */
         for (unsigned round = 0; round < PATH_MAX; round++) {
                 _cleanup_close_ int fd = root_open(root_fd, copy, O_PATH, 0);
                 struct stat st;

@@ -56,7 +56,8 @@ static int refuse_unsupported(const Grpc__Spec *spec, char **reterr_message)
 
         if (spec->solaris || spec->windows)
                 return unsupported(reterr_message, "a configuration for another operating system");
-        if (h && (h->n_prestart > 0 || h->n_createruntime > 0 || h->n_poststart > 0 || h->n_poststop > 0))
+        if (h && (h->n_prestart > 0 || h->n_createruntime > 0 || h->n_poststart > 0 ||
+                                 h->n_poststop > 0))
                 return unsupported(reterr_message, "a hook of the runtime inside the guest");
         if (h && (h->n_createcontainer > 0 || h->n_startcontainer > 0))
                 return unsupported(reterr_message, "a createContainer or startContainer hook");
@@ -80,8 +81,9 @@ static int parse_root(ContainerPlan *plan, const Grpc__Spec *spec, char **reterr
 
         r = path_normalize(spec->root->path, &plan->root);
         if (r < 0)
-                return error_setf(reterr_message, r, "root path '%.200s' is not a valid absolute path",
-                                  strempty(spec->root->path));
+                return error_setf(reterr_message, r,
+                                "root path '%.200s' is not a valid absolute path",
+                                strempty(spec->root->path));
         if (streq(plan->root, "/"))
                 return error_setf(reterr_message, -EINVAL, "root path is the guest's own root");
         plan->root_readonly = spec->root->readonly;
@@ -119,7 +121,8 @@ static int parse_namespaces(ContainerPlan *plan, const Grpc__Linux *l, char **re
                 while (k < ELEMENTSOF(namespace_types) && !streq(namespace_types[k].type, ns->type))
                         k++;
                 if (k == ELEMENTSOF(namespace_types))
-                        return error_setf(reterr_message, -EINVAL, "unknown namespace '%.50s'", ns->type);
+                        return error_setf(reterr_message, -EINVAL, "unknown namespace '%.50s'",
+                                        ns->type);
                 if (namespace_types[k].flag == 0)
                         return error_setf(reterr_message, -EOPNOTSUPP,
                                           "a namespace of type '%s' is not supported", ns->type);
@@ -128,7 +131,8 @@ static int parse_namespaces(ContainerPlan *plan, const Grpc__Linux *l, char **re
                         if (namespace_types[k].flag == CLONE_NEWNET)
                                 continue;
                         return error_setf(reterr_message, -EOPNOTSUPP,
-                                          "joining a namespace of type '%s' is not supported", ns->type);
+                                        "joining a namespace of type '%s' is not supported",
+                                        ns->type);
                 }
                 if (flags & namespace_types[k].flag)
                         return error_setf(reterr_message, -EINVAL, "namespace '%s' is given twice",
@@ -160,7 +164,8 @@ static int parse_hostname(ContainerPlan *plan, const Grpc__Spec *spec, char **re
 
 static int parse_mounts(ContainerPlan *plan, const Grpc__Spec *spec, char **reterr_message)
 {
-        static const char *const dev_options[] = { "nosuid", "strictatime", "mode=755", "size=65536k" };
+        static const char *const dev_options[] = {
+                        "nosuid", "strictatime", "mode=755", "size=65536k"};
         const MountEntry *dev = NULL;
         int r;
 
@@ -177,8 +182,8 @@ static int parse_mounts(ContainerPlan *plan, const Grpc__Spec *spec, char **rete
                 const Grpc__Mount *m = spec->mounts[i];
                 MountEntry *entry = &plan->mounts[plan->n_mounts];
 
-                r = mount_entry_parse(entry, strempty(m->destination), m->source, m->type, m->options,
-                                      m->n_options, reterr_message);
+                r = mount_entry_parse(entry, strempty(m->destination), m->source, m->type,
+                                m->options, m->n_options, reterr_message);
                 if (r < 0)
                         return r;
                 plan->n_mounts++;
@@ -193,9 +198,9 @@ static int parse_mounts(ContainerPlan *plan, const Grpc__Spec *spec, char **rete
                 return 0;
         }
 
-        /* Device nodes are never made in the image itself: it is the tenant's, and may be shared. */
-        return mount_entry_parse(&plan->mounts[0], "/dev", "tmpfs", "tmpfs", (char *const *) dev_options,
-                                 ELEMENTSOF(dev_options), reterr_message);
+        /* Device nodes are never made in the image itself: it is the tenant's. */
+        return mount_entry_parse(&plan->mounts[0], "/dev", "tmpfs", "tmpfs",
+                        (char *const *) dev_options, ELEMENTSOF(dev_options), reterr_message);
 }
 
 static int parse_devices(ContainerPlan *plan, const Grpc__Linux *l, char **reterr_message)
@@ -224,8 +229,8 @@ static int parse_devices(ContainerPlan *plan, const Grpc__Linux *l, char **reter
                 DeviceNode node = {};
                 size_t k = 0;
 
-                r = device_node_parse(&node, strempty(d->path), strempty(d->type), d->major, d->minor,
-                                      d->filemode, d->uid, d->gid, reterr_message);
+                r = device_node_parse(&node, strempty(d->path), strempty(d->type), d->major,
+                                d->minor, d->filemode, d->uid, d->gid, reterr_message);
                 if (r < 0)
                         return r;
 
@@ -260,8 +265,8 @@ static int parse_device_rules(ContainerPlan *plan, const Grpc__LinuxResources *r
 
         for (size_t i = 0; i < n; i++) {
                 const Grpc__LinuxDeviceCgroup *d = resources->devices[i];
-                int r = device_rule_parse(&plan->device_rules[i], d->allow, strempty(d->type), d->major,
-                                          d->minor, strempty(d->access), reterr_message);
+                int r = device_rule_parse(&plan->device_rules[i], d->allow, strempty(d->type),
+                                d->major, d->minor, strempty(d->access), reterr_message);
 
                 if (r < 0)
                         return r;
@@ -273,7 +278,8 @@ static int parse_device_rules(ContainerPlan *plan, const Grpc__LinuxResources *r
         return 0;
 }
 
-static int parse_paths(Strv *strv, char *const *paths, size_t n, const char *what, char **reterr_message)
+static int parse_paths(Strv *strv, char *const *paths, size_t n, const char *what,
+                       char **reterr_message)
 {
         if (n > SPEC_PATHS_MAX)
                 return error_setf(reterr_message, -E2BIG, "more than %u %s", SPEC_PATHS_MAX, what);
@@ -283,8 +289,9 @@ static int parse_paths(Strv *strv, char *const *paths, size_t n, const char *wha
                 int r = path_normalize(paths[i], &normal);
 
                 if (r < 0)
-                        return error_setf(reterr_message, r, "%s: '%.200s' is not a valid absolute path",
-                                          what, paths[i]);
+                        return error_setf(reterr_message, r,
+                                        "%s: '%.200s' is not a valid absolute path", what,
+                                        paths[i]);
                 r = strv_consume(strv, normal);
                 if (r < 0)
                         return r;
@@ -331,7 +338,7 @@ int sysctl_check(const char *name, uint64_t namespaces, char **ret_path, char **
         if (!path)
                 return -ENOMEM;
 
-        /* sysctl(8): whichever of '.' and '/' comes first separates, the other one is part of a name. */
+        /* sysctl(8): whichever of '.' and '/' comes first separates. */
         if (name[first] == '.')
                 for (char *p = path; *p; p++)
                         *p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
@@ -341,15 +348,16 @@ int sysctl_check(const char *name, uint64_t namespaces, char **ret_path, char **
 
                 if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.') ||
                     (p[n] == '/' && p[n + 1] == '\0'))
-                        return error_setf(reterr_message, -EINVAL, "malformed sysctl name '%s'", name);
+                        return error_setf(reterr_message, -EINVAL, "malformed sysctl name '%s'",
+                                        name);
                 p += n;
                 if (*p == '\0')
                         break;
         }
 
         if (sysctl_namespace(path, &needed) < 0)
-                return error_setf(reterr_message, -EPERM, "sysctl '%s' is not one that containers may set",
-                                  name);
+                return error_setf(reterr_message, -EPERM,
+                                "sysctl '%s' is not one that containers may set", name);
         if ((namespaces & needed) != needed)
                 return error_setf(reterr_message, -EPERM,
                                   "sysctl '%s' needs a namespace of the container's own", name);
@@ -403,8 +411,8 @@ static int parse_linux(ContainerPlan *plan, const Grpc__Spec *spec, char **reter
         if (r >= 0)
                 r = parse_device_rules(plan, l->resources, reterr_message);
         if (r >= 0)
-                r = parse_paths(&plan->masked_paths, l->maskedpaths, l->n_maskedpaths, "masked paths",
-                                reterr_message);
+                r = parse_paths(&plan->masked_paths, l->maskedpaths, l->n_maskedpaths,
+                                "masked paths", reterr_message);
         if (r >= 0)
                 r = parse_paths(&plan->readonly_paths, l->readonlypaths, l->n_readonlypaths,
                                 "read-only paths", reterr_message);
@@ -429,10 +437,11 @@ int container_plan_new(ContainerPlan **ret, const char *id, const Grpc__Spec *sp
         if (!plan)
                 return -ENOMEM;
         if (!id_is_valid(id, CONTAINER_ID_MAX))
-                return error_setf(reterr_message, -EINVAL, "'%.200s' is not a valid container id", id);
+                return error_setf(reterr_message, -EINVAL, "'%.200s' is not a valid container id",
+                                id);
         if (!isempty(spec->version) && !startswith(spec->version, "1."))
-                return error_setf(reterr_message, -EOPNOTSUPP, "ociVersion '%.50s' is not supported",
-                                  spec->version);
+                return error_setf(reterr_message, -EOPNOTSUPP,
+                                "ociVersion '%.50s' is not supported", spec->version);
         if (!spec->linux)
                 return error_setf(reterr_message, -EINVAL, "configuration has no linux part");
 

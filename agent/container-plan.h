@@ -51,7 +51,8 @@ ContainerPlan *container_plan_free(ContainerPlan *plan);
 DEFINE_CLEANUP_FUNC(ContainerPlan *, container_plan_free)
 
 /*
- * "net.ipv4.ip_forward" → "net/ipv4/ip_forward" if containers may set it: attributes of namespaces that
- * the container has for itself (flags: CLONE_NEW*), and net.*, because the network is the VM's own.
+ * "net.ipv4.ip_forward" → "net/ipv4/ip_forward" if containers may set it: attributes of namespaces
+ * that the container has for itself (flags: CLONE_NEW*), and net.*, because the network is the VM's
+ * own.
  */
 int sysctl_check(const char *name, uint64_t namespaces, char **ret_path, char **reterr_message);

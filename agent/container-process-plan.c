@@ -58,7 +58,8 @@ static int copy_strings(Strv *strv, char *const *strings, size_t n, size_t max, 
 
                 /* The kernel's own limit for one string, MAX_ARG_STRLEN. */
                 if (strlen(strings[i]) >= SPEC_STRING_MAX)
-                        return error_setf(reterr_message, -E2BIG, "process: %s: string too long", what);
+                        return error_setf(reterr_message, -E2BIG, "process: %s: string too long",
+                                        what);
                 r = strv_add(strv, strings[i]);
                 if (r < 0)
                         return r;
@@ -80,7 +81,7 @@ static int parse_env(ProcessPlan *plan, const Grpc__Process *process, char **ret
         STRV_FOREACH(item, &plan->env)
                 if (item[0] == '=' || !strchr(item, '='))
                         return error_setf(reterr_message, -EINVAL,
-                                          "process: '%.100s' is not an environment assignment", item);
+                                        "process: '%.100s' is not an environment assignment", item);
 
         return 0;
 }
@@ -124,7 +125,8 @@ static int parse_caps(ProcessPlan *plan, const Grpc__LinuxCapabilities *caps, ch
         if (r >= 0)
                 r = caps_parse(caps->effective, caps->n_effective, &s->effective, reterr_message);
         if (r >= 0)
-                r = caps_parse(caps->inheritable, caps->n_inheritable, &s->inheritable, reterr_message);
+                r = caps_parse(caps->inheritable, caps->n_inheritable, &s->inheritable,
+                                reterr_message);
         if (r >= 0)
                 r = caps_parse(caps->permitted, caps->n_permitted, &s->permitted, reterr_message);
         if (r >= 0)
@@ -153,11 +155,12 @@ static int parse_rlimits(ProcessPlan *plan, const Grpc__Process *process, char *
                                           in->type);
                 for (size_t k = 0; k < plan->n_rlimits; k++)
                         if (plan->rlimits[k].resource == resource)
-                                return error_setf(reterr_message, -EINVAL, "process: %s is given twice",
-                                                  in->type);
+                                return error_setf(reterr_message, -EINVAL,
+                                                "process: %s is given twice", in->type);
                 if (in->soft > in->hard)
                         return error_setf(reterr_message, -EINVAL,
-                                          "process: %s has a soft limit above the hard one", in->type);
+                                        "process: %s has a soft limit above the hard one",
+                                        in->type);
 
                 plan->rlimits[plan->n_rlimits++] = (RlimitEntry) {
                         .resource = resource,
@@ -179,7 +182,8 @@ static int refuse_unsupported(const Grpc__Process *process, char **reterr_messag
                            : !isempty(process->selinuxlabel)    ? "selinuxLabel"
                                                                   : NULL;
 
-        return what ? error_setf(reterr_message, -EOPNOTSUPP, "process: %s is not supported", what) : 0;
+        return what ? error_setf(reterr_message, -EOPNOTSUPP, "process: %s is not supported", what)
+                    : 0;
 }
 
 int process_plan_parse(ProcessPlan *ret, const Grpc__Process *process, char **reterr_message)
@@ -201,10 +205,12 @@ int process_plan_parse(ProcessPlan *ret, const Grpc__Process *process, char **re
 
         r = path_normalize(process->cwd, &plan.cwd);
         if (r < 0)
-                return error_setf(reterr_message, r, "process: cwd '%.200s' is not a valid absolute path",
-                                  strempty(process->cwd));
+                return error_setf(reterr_message, r,
+                                "process: cwd '%.200s' is not a valid absolute path",
+                                strempty(process->cwd));
 
-        if (process->oomscoreadj < -OOM_SCORE_ADJ_LIMIT || process->oomscoreadj > OOM_SCORE_ADJ_LIMIT)
+        if (process->oomscoreadj < -OOM_SCORE_ADJ_LIMIT ||
+                        process->oomscoreadj > OOM_SCORE_ADJ_LIMIT)
                 return error_setf(reterr_message, -ERANGE, "process: oomScoreAdj is out of range");
         plan.oom_score_adj = (int) process->oomscoreadj;
         plan.no_new_privileges = process->nonewprivileges;

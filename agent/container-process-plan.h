@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The process of an OCI configuration, checked and in the kernel's terms. Pure. One parser for the init
- * process and for every later one, so that none of them gets looser rules (CVE-2022-27650).
+ * The process of an OCI configuration, checked and in the kernel's terms. Pure. One parser for the
+ * init process and for every later one, so that none of them gets looser rules (CVE-2022-27650).
  */
 
 #include <sys/resource.h>

@@ -120,8 +120,8 @@ static int set_rlimits(const ProcessPlan *plan, char **reterr_message)
                               &plan->rlimits[i].limit) < 0) {
                         int r = negative_errno();
 
-                        return error_setf(reterr_message, r, "cannot set %s: %s", plan->rlimits[i].name,
-                                          strerror(-r));
+                        return error_setf(reterr_message, r, "cannot set %s: %s",
+                                        plan->rlimits[i].name, strerror(-r));
                 }
 
         return 0;
@@ -133,14 +133,16 @@ static int set_user(const ProcessPlan *plan, char **reterr_message)
 
         r = caps_drop_bounding(&plan->caps);
         if (r < 0)
-                return error_setf(reterr_message, r, "cannot limit the capabilities: %s", strerror(-r));
+                return error_setf(reterr_message, r, "cannot limit the capabilities: %s",
+                                strerror(-r));
 
         if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setgroups(plan->n_groups, plan->groups) < 0 ||
-            setresgid(plan->gid, plan->gid, plan->gid) < 0 ||
-            setresuid(plan->uid, plan->uid, plan->uid) < 0 || prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0) {
+                        setresgid(plan->gid, plan->gid, plan->gid) < 0 ||
+                        setresuid(plan->uid, plan->uid, plan->uid) < 0 ||
+                        prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0) {
                 r = negative_errno();
-                return error_setf(reterr_message, r, "cannot become user %u:%u: %s", plan->uid, plan->gid,
-                                  strerror(-r));
+                return error_setf(reterr_message, r, "cannot become user %u:%u: %s", plan->uid,
+                                plan->gid, strerror(-r));
         }
 
         return 0;
@@ -220,7 +222,8 @@ int process_find_program(const Strv *args, const Strv *env, char **ret, char **r
 
                 end = strchrnul(p, ':');
                 /* An empty element is the working directory, as for execvp(3). */
-                if (asprintf(&candidate, "%.*s%s%s", (int) (end - p), p, end > p ? "/" : "./", name) < 0)
+                if (asprintf(&candidate, "%.*s%s%s", (int) (end - p), p, end > p ? "/" : "./",
+                                    name) < 0)
                         return -ENOMEM;
 
                 r = strlen(candidate) < PATH_MAX ? check_program(candidate) : -ENAMETOOLONG;
@@ -237,7 +240,8 @@ int process_find_program(const Strv *args, const Strv *env, char **ret, char **r
         if (error == -EACCES)
                 return process_exec_error(name, error, reterr_message);
 
-        return error_setf(reterr_message, -ENOENT, "exec: \"%s\": executable file not found in $PATH", name);
+        return error_setf(reterr_message, -ENOENT,
+                        "exec: \"%s\": executable file not found in $PATH", name);
 }
 
 int process_confine(const ProcessPlan *plan, const SeccompPlan *seccomp, char **reterr_message)
@@ -248,7 +252,8 @@ int process_confine(const ProcessPlan *plan, const SeccompPlan *seccomp, char **
         if (seccomp && !plan->no_new_privileges) {
                 r = caps_raise_effective();
                 if (r < 0)
-                        return error_setf(reterr_message, r, "cannot raise capabilities: %s", strerror(-r));
+                        return error_setf(reterr_message, r, "cannot raise capabilities: %s",
+                                        strerror(-r));
                 r = seccomp_plan_load(seccomp, reterr_message);
                 if (r < 0)
                         return r;
@@ -256,7 +261,8 @@ int process_confine(const ProcessPlan *plan, const SeccompPlan *seccomp, char **
 
         r = caps_apply(&plan->caps);
         if (r < 0)
-                return error_setf(reterr_message, r, "cannot set the capabilities: %s", strerror(-r));
+                return error_setf(reterr_message, r, "cannot set the capabilities: %s",
+                                  strerror(-r));
 
         if (!plan->no_new_privileges)
                 return 0;

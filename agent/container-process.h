@@ -3,8 +3,9 @@
 
 /*
  * From the agent's privileges to those of a container process: limits, user, working directory,
- * capabilities, filter, program. Each function acts on the calling process, a child that is about to
- * exec inside the container's namespaces and root; the order of calls is that of the declarations.
+ * capabilities, filter, program. Each function acts on the calling process, a child that is about
+ * to exec inside the container's namespaces and root; the order of calls is that of the
+ * declarations.
  */
 
 #include "agent/container-process-plan.h"
@@ -15,8 +16,8 @@ int process_set_attribute(int proc_fd, const char *path, const char *value);
 int process_set_oom_score(const ProcessPlan *plan, int proc_fd, char **reterr_message);
 
 /*
- * The environment as the program gets it: the configuration's, with HOME from the image's /etc/passwd
- * where it is not set.
+ * The environment as the program gets it: the configuration's, with HOME from the image's
+ * /etc/passwd where it is not set.
  */
 int process_make_env(const ProcessPlan *plan, Strv *ret, char **reterr_message);
 
@@ -24,8 +25,8 @@ int process_make_env(const ProcessPlan *plan, Strv *ret, char **reterr_message);
 int process_become_user(const ProcessPlan *plan, char **reterr_message);
 
 /*
- * Path of args[0], looked up as the user that will run it, in PATH of env. -ENOENT or -EACCES with the
- * words that container engines look for in the text ("executable file not found in $PATH").
+ * Path of args[0], looked up as the user that will run it, in PATH of env. -ENOENT or -EACCES with
+ * the words that container engines look for in the text ("executable file not found in $PATH").
  */
 int process_find_program(const Strv *args, const Strv *env, char **ret, char **reterr_message);
 

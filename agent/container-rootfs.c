@@ -30,7 +30,9 @@ static int separate(void)
 {
         struct mount_attr attr = { .propagation = MS_SLAVE };
 
-        return mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) < 0 ? negative_errno() : 0;
+        return mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) < 0
+                               ? negative_errno()
+                               : 0;
 }
 
 /* The root directory as a mount of its own, which pivot_root(2) asks for. Returns a descriptor. */
@@ -40,7 +42,8 @@ static int make_root(const ContainerPlan *plan, char **reterr_message)
         int r;
 
         if (dir_fd < 0)
-                return error_setf(reterr_message, dir_fd, "root '%s': %s", plan->root, strerror(-dir_fd));
+                return error_setf(reterr_message, dir_fd, "root '%s': %s", plan->root,
+                                strerror(-dir_fd));
 
         r = tree_fd = mount_clone(dir_fd, true);
         if (r >= 0)
@@ -181,7 +184,7 @@ static int mask_path(Masks *masks, int root_fd, const char *path, char **reterr_
         if (r < 0)
                 return r;
 
-        /* Before Linux 6.15 only an attached mount can be cloned, so keep the first one for that. */
+        /* Before Linux 6.15 only an attached mount can be cloned, so keep the first one. */
         if (S_ISDIR(st.st_mode) && !masks->dir_used) {
                 masks->dir_fd = TAKE_FD(tree_fd);
                 masks->dir_used = true;
@@ -232,7 +235,8 @@ static int make_cwd(const ContainerPlan *plan, int root_fd, char **reterr_messag
         _cleanup_close_ int fd = root_make_dir(root_fd, plan->process.cwd, 0755);
 
         if (fd < 0)
-                return error_setf(reterr_message, fd, "cwd '%s': %s", plan->process.cwd, strerror(-fd));
+                return error_setf(reterr_message, fd, "cwd '%s': %s", plan->process.cwd,
+                                strerror(-fd));
 
         return 0;
 }

@@ -2,12 +2,13 @@
 #pragma once
 
 /*
- * The container's view of the file system: private mount namespace, root, mounts, devices, masks, and
- * pivot_root. Runs in the set-up child, in the new namespaces, with the agent's privileges.
+ * The container's view of the file system: private mount namespace, root, mounts, devices, masks,
+ * and pivot_root. Runs in the set-up child, in the new namespaces, with the agent's privileges.
  *
- * Trust: the plan comes from the host. The root directory and all below it is the tenant's, and another
- * container may be writing to it at the same time. Nothing in it is reached by a path that the kernel
- * does not resolve inside that root; mounts are made detached and attached by descriptor.
+ * Trust: the plan comes from the host. The root directory and all below it is the tenant's, and
+ * another container may be writing to it at the same time. Nothing in it is reached by a path that
+ * the kernel does not resolve inside that root; mounts are made detached and attached by
+ * descriptor.
  */
 
 #include "agent/container-plan.h"

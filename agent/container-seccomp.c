@@ -109,13 +109,15 @@ static int parse_action(const char *name, int64_t errno_value, uint32_t *ret, ch
                                 return error_setf(reterr_message, -ERANGE,
                                                   "seccomp: errno %lld is out of range",
                                                   (long long) errno_value);
-                        *ret = actions[i].action | (uint32_t) (errno_value < 0 ? EPERM : errno_value);
+                        *ret = actions[i].action |
+                               (uint32_t) (errno_value < 0 ? EPERM : errno_value);
                 }
                 return 0;
         }
 
         if (streq(name, "SCMP_ACT_NOTIFY"))
-                return error_setf(reterr_message, -EOPNOTSUPP, "seccomp: %s is not supported", name);
+                return error_setf(reterr_message, -EOPNOTSUPP, "seccomp: %s is not supported",
+                                  name);
 
         return error_setf(reterr_message, -EINVAL, "seccomp: unknown action '%.50s'", name);
 }
@@ -129,7 +131,8 @@ static int parse_flags(SeccompPlan *plan, const Grpc__LinuxSeccomp *in, char **r
                         plan->log = true;
                 else if (streq(flag, "SECCOMP_FILTER_FLAG_SPEC_ALLOW"))
                         plan->spec_allow = true;
-                else if (!streq(flag, "SECCOMP_FILTER_FLAG_TSYNC"))  /* one thread: nothing to sync */
+                /* One thread: nothing to sync. */
+                else if (!streq(flag, "SECCOMP_FILTER_FLAG_TSYNC"))
                         return error_setf(reterr_message, -EOPNOTSUPP,
                                           "seccomp: flag '%.50s' is not supported", flag);
         }
@@ -137,7 +140,8 @@ static int parse_flags(SeccompPlan *plan, const Grpc__LinuxSeccomp *in, char **r
         return 0;
 }
 
-static int parse_architectures(SeccompPlan *plan, const Grpc__LinuxSeccomp *in, char **reterr_message)
+static int parse_architectures(SeccompPlan *plan, const Grpc__LinuxSeccomp *in,
+                               char **reterr_message)
 {
         for (size_t i = 0; i < in->n_architectures; i++) {
                 uint32_t arch = 0;
@@ -147,16 +151,19 @@ static int parse_architectures(SeccompPlan *plan, const Grpc__LinuxSeccomp *in, 
                                 arch = architectures[k].arch;
                 if (arch == 0)
                         return error_setf(reterr_message, -EINVAL,
-                                          "seccomp: unknown architecture '%.50s'", in->architectures[i]);
+                                        "seccomp: unknown architecture '%.50s'",
+                                        in->architectures[i]);
                 if (plan->n_architectures == ARCHITECTURES_MAX)
-                        return error_setf(reterr_message, -E2BIG, "seccomp: too many architectures");
+                        return error_setf(reterr_message, -E2BIG,
+                                          "seccomp: too many architectures");
                 plan->architectures[plan->n_architectures++] = arch;
         }
 
         return 0;
 }
 
-static int parse_arg(struct scmp_arg_cmp *ret, const Grpc__LinuxSeccompArg *in, char **reterr_message)
+static int parse_arg(struct scmp_arg_cmp *ret, const Grpc__LinuxSeccompArg *in,
+                     char **reterr_message)
 {
         if (in->index >= ARGS_MAX)
                 return error_setf(reterr_message, -EINVAL, "seccomp: argument index out of range");
@@ -204,14 +211,16 @@ static int parse_syscall(SeccompPlan *plan, const Grpc__LinuxSyscall *in, char *
         if (r < 0)
                 return r;
         if (in->n_names == 0)
-                return error_setf(reterr_message, -EINVAL, "seccomp: rule without system call names");
+                return error_setf(reterr_message, -EINVAL,
+                                  "seccomp: rule without system call names");
         if (in->n_args > ARGS_MAX)
-                return error_setf(reterr_message, -E2BIG, "seccomp: more than %u argument conditions",
-                                  ARGS_MAX);
+                return error_setf(reterr_message, -E2BIG,
+                                "seccomp: more than %u argument conditions", ARGS_MAX);
 
         /*
-         * Conditions on one argument exclude each other as often as not, and libseccomp does not take
-         * two of them in one rule: as in runc each then is a rule of its own, so that they are ORed.
+         * Conditions on one argument exclude each other as often as not, and libseccomp does not
+         * take two of them in one rule: as in runc each then is a rule of its own, so that they are
+         * ORed.
          */
         for (size_t i = 0; i < in->n_args; i++) {
                 r = parse_arg(&args[i], in->args[i], reterr_message);
@@ -273,8 +282,9 @@ int seccomp_plan_parse(SeccompPlan **ret, const Grpc__LinuxSeccomp *in, char **r
         for (size_t i = 0; i < in->n_syscalls; i++) {
                 names += in->syscalls[i]->n_names;
                 if (names > SPEC_SYSCALL_NAMES_MAX)
-                        return error_setf(reterr_message, -E2BIG, "seccomp: more than %u system calls",
-                                          SPEC_SYSCALL_NAMES_MAX);
+                        return error_setf(reterr_message, -E2BIG,
+                                        "seccomp: more than %u system calls",
+                                        SPEC_SYSCALL_NAMES_MAX);
                 r = parse_syscall(plan, in->syscalls[i], reterr_message);
                 if (r < 0)
                         return r;
@@ -316,7 +326,8 @@ static int build(const SeccompPlan *plan, scmp_filter_ctx *ret, char **reterr_me
         for (size_t i = 0; i < plan->n_rules; i++) {
                 const SeccompRule *rule = &plan->rules[i];
 
-                r = seccomp_rule_add_array(ctx, rule->action, rule->syscall, rule->n_args, rule->args);
+                r = seccomp_rule_add_array(ctx, rule->action, rule->syscall, rule->n_args,
+                                           rule->args);
                 if (r < 0 && r != -EEXIST)
                         return error_setf(reterr_message, r, "seccomp: rule %zu is refused: %s", i,
                                           strerror(-r));
@@ -335,7 +346,7 @@ int seccomp_plan_load(const SeccompPlan *plan, char **reterr_message)
         if (r < 0)
                 return r;
 
-        /* Not released afterwards: the filter may forbid what free() needs, and exec is next anyway. */
+        /* Not released: the filter may forbid what free() needs, and exec is next anyway. */
         r = seccomp_load(ctx);
         if (r < 0)
                 return error_setf(reterr_message, r, "seccomp: the kernel refuses the filter: %s",

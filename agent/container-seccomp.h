@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * The system call filter of an OCI configuration. Parsing resolves every name and refuses what cannot
- * be done; loading, in the set-up child, builds the program with libseccomp and gives it to the kernel.
- * System calls that libseccomp does not know are left out, as in runc: what has no number on this
- * machine cannot be called by name.
+ * The system call filter of an OCI configuration. Parsing resolves every name and refuses what
+ * cannot be done; loading, in the set-up child, builds the program with libseccomp and gives it to
+ * the kernel. System calls that libseccomp does not know are left out, as in runc: what has no
+ * number on this machine cannot be called by name.
  */
 
 #include "basic/cleanup.h"
@@ -20,6 +20,6 @@ DEFINE_CLEANUP_FUNC(SeccompPlan *, seccomp_plan_free)
 /* Needs CAP_SYS_ADMIN or no_new_privs. Confines the calling process for ever. */
 int seccomp_plan_load(const SeccompPlan *plan, char **reterr_message);
 
-/* For tests: number of rules after expansion, and the program in the form of seccomp_export_bpf(3). */
+/* For tests: number of rules after expansion, and the program as from seccomp_export_bpf(3). */
 size_t seccomp_plan_rules(const SeccompPlan *plan);
 int seccomp_plan_export(const SeccompPlan *plan, int fd);

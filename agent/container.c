@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of a container as the agent sees it: see container.h. Plans, starts the set-up child, follows
- * its messages and its exit, clears up. What the child does is in container-child.c.
+ * The life of a container as the agent sees it: see container.h. Plans, starts the set-up child,
+ * follows its messages and its exit, clears up. What the child does is in container-child.c.
  */
 
 #include "agent/container.h"
@@ -147,7 +147,7 @@ static void read_sync(Container *c)
                                 return;
                 }
                 if (n < (ssize_t) offsetof(ChildMessage, text)) {
-                        /* End of file: it executed its program, or it died, which the pidfd tells. */
+                        /* It executed its program, or it died, which the pidfd tells. */
                         close_sync(c);
                         if (c->state == CONTAINER_STARTING && c->exec_seen && c->error == 0) {
                                 c->state = CONTAINER_RUNNING;
@@ -175,15 +175,16 @@ static void explain_death(Container *c, int code, int status)
 
         c->error = -EIO;
         if (code == CLD_EXITED) {
-                (void) error_setf(&c->message, c->error, "the set-up process exited with status %d", status);
+                (void) error_setf(&c->message, c->error, "the set-up process exited with status %d",
+                                status);
                 return;
         }
 
         if (read_file_at(c->cgroup.fd, "memory.events", KIB(4), &events, NULL) >= 0 &&
             (oom = strstr(events, "oom_kill ")) && oom[strlen("oom_kill ")] != '0')
                 c->error = -ENOMEM;
-        (void) error_setf(&c->message, c->error, "the set-up process was killed by signal %d%s", status,
-                          c->error == -ENOMEM ? " (memory limit)" : "");
+        (void) error_setf(&c->message, c->error, "the set-up process was killed by signal %d%s",
+                        status, c->error == -ENOMEM ? " (memory limit)" : "");
 }
 
 static void on_child(LoopSource *source, pid_t pid, int code, int status, void *userdata)
@@ -237,8 +238,8 @@ static pid_t clone_child(uint64_t flags, int cgroup_fd, int *ret_pidfd)
         return pid < 0 ? negative_errno() : pid;
 }
 
-static int spawn(Container *c, const ContainerPlan *plan, const char *cgroup_root, const ContainerIo *io,
-                 char **reterr_message)
+static int spawn(Container *c, const ContainerPlan *plan, const char *cgroup_root,
+                const ContainerIo *io, char **reterr_message)
 {
         _cleanup_free_ char *cgroup_path = NULL;
         int pair[2], pidfd = -EBADF, r;
@@ -262,7 +263,8 @@ static int spawn(Container *c, const ContainerPlan *plan, const char *cgroup_roo
         c->sync_fd = pair[0];
         if (pid < 0) {
                 r = pid;
-                return error_setf(reterr_message, r, "cannot make the namespaces: %s", strerror(-r));
+                return error_setf(reterr_message, r, "cannot make the namespaces: %s",
+                                  strerror(-r));
         }
 
         c->init = (PidRef) { .pid = pid, .fd = pidfd };
@@ -377,8 +379,8 @@ int container_start(Container *c, char **reterr_message)
                 int r = negative_errno();
 
                 /* Killed while it waited; on_exit follows. */
-                return error_setf(reterr_message, r == -EPIPE ? -ESRCH : r, "container '%s': %s", c->id,
-                                  strerror(-r));
+                return error_setf(reterr_message, r == -EPIPE ? -ESRCH : r, "container '%s': %s",
+                                c->id, strerror(-r));
         }
 
         c->state = CONTAINER_STARTING;
@@ -394,8 +396,9 @@ static uint64_t status_mask(const char *text, const char *field)
 }
 
 /*
- * The kernel drops a signal for pid 1 of a pid namespace unless it is caught, or blocked for sigwait()
- * or a signalfd as small inits do. One that is ignored is dropped because the program said so.
+ * The kernel drops a signal for pid 1 of a pid namespace unless it is caught, or blocked for
+ * sigwait() or a signalfd as small inits do. One that is ignored is dropped because the program
+ * said so.
  */
 static bool init_would_drop(const Container *c, int sig)
 {
@@ -456,11 +459,12 @@ static void on_remove_timer(LoopSource *source, void *userdata)
         }
 
         if (r == -EBUSY)
-                (void) error_setf(&message, r, "container '%s': processes in cgroup '%s' cannot be killed",
-                                  c->id, c->cgroup.name);
+                (void) error_setf(&message, r,
+                                "container '%s': processes in cgroup '%s' cannot be killed", c->id,
+                                c->cgroup.name);
         else if (r < 0)
-                (void) error_setf(&message, r, "container '%s': cannot remove cgroup '%s': %s", c->id,
-                                  c->cgroup.name, strerror(-r));
+                (void) error_setf(&message, r, "container '%s': cannot remove cgroup '%s': %s",
+                                c->id, c->cgroup.name, strerror(-r));
         if (c->handlers.on_removed)
                 c->handlers.on_removed(c, r, message, c->handlers.userdata);
 
@@ -472,7 +476,8 @@ int container_remove(Container *c, char **reterr_message)
         int r;
 
         if (c->removing)
-                return error_setf(reterr_message, -EALREADY, "container '%s' is being removed", c->id);
+                return error_setf(reterr_message, -EALREADY, "container '%s' is being removed",
+                                c->id);
 
         r = loop_add_time(c->loop, &c->remove_timer, 0, on_remove_timer, c);
         if (r < 0)

@@ -34,13 +34,13 @@ typedef struct ContainerHandlers {
         /* error 0: the workload runs (exec succeeded). */
         void (*on_started)(Container *c, int error, const char *message, void *userdata);
         /*
-         * status: exit code, or 128 + signal. Fires once for a container that was created, also if it
-         * died before it was started; not after an error of on_started.
+         * status: exit code, or 128 + signal. Fires once for a container that was created, also if
+         * it died before it was started; not after an error of on_started.
          */
         void (*on_exit)(Container *c, int status, void *userdata);
         /*
-         * The last call, from the loop, after container_remove(): error 0 once no process, cgroup or
-         * mount is left, else what is. c is freed when it returns.
+         * The last call, from the loop, after container_remove(): error 0 once no process, cgroup
+         * or mount is left, else what is. c is freed when it returns.
          */
         void (*on_removed)(Container *c, int error, const char *message, void *userdata);
         void *userdata;
@@ -51,8 +51,8 @@ typedef struct ContainerHandlers {
 /*
  * Validates the whole spec before it acts (plan, then act): a feature that is asked for and not built
  * is refused with -EOPNOTSUPP and its name. The descriptors of io stay the caller's; the child has
- * copies. spec is not referenced after the call. Returns at once; on_created follows from the loop, also
- * for a program that does not exist (-ENOENT, 127 for a shell) or must not run (-EACCES, 126).
+ * copies. spec is not referenced after the call. Returns at once; on_created follows from the loop,
+ * also for a program that does not exist (-ENOENT, 127 for a shell) or must not run (-EACCES, 126).
  */
 int container_create(Container **ret, Loop *loop, const char *id, const Grpc__Spec *spec,
                      const ContainerIo *io, const ContainerHandlers *handlers,
@@ -74,8 +74,8 @@ int container_start(Container *c, char **reterr_message);
 int container_signal(Container *c, int sig, bool all, char **reterr_message);
 
 /*
- * Kills what is left, and returns: no handler but on_removed fires any more. The loop then waits for the
- * processes to die, removes the cgroup, calls on_removed and frees c. Mounts go with the processes.
+ * Kills what is left, and returns: no handler but on_removed fires any more. The loop then waits for
+ * the processes to die, removes the cgroup, calls on_removed and frees c. Mounts go with processes.
  * -EALREADY the second time.
  */
 int container_remove(Container *c, char **reterr_message);

@@ -98,12 +98,14 @@ int device_filter_build(const DeviceRule *rules, size_t n, struct bpf_insn **ret
         emit_load(&p, REG_MAJOR, offsetof(struct bpf_cgroup_dev_ctx, major));
         emit_load(&p, REG_MINOR, offsetof(struct bpf_cgroup_dev_ctx, minor));
 
-        /* A rule for every device and access ends it; the verifier refuses code that nothing reaches. */
+        /* A rule for everything ends it; the verifier refuses code that nothing reaches. */
         for (size_t i = n; i > 0 && !final; i--) {
                 const DeviceRule *rule = &rules[i - 1];
 
-                final = rule->type == 'a' && rule->major == DEVICE_ANY && rule->minor == DEVICE_ANY &&
-                        rule->access == (BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE);
+                final = rule->type == 'a' && rule->major == DEVICE_ANY &&
+                        rule->minor == DEVICE_ANY &&
+                        rule->access == (BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ |
+                                                        BPF_DEVCG_ACC_WRITE);
                 if (final)
                         emit_return(&p, rule->allow);
                 else
@@ -124,7 +126,8 @@ static int bpf_call(int cmd, union bpf_attr *attr)
         return r < 0 ? negative_errno() : r;
 }
 
-int device_filter_attach(int cgroup_fd, const struct bpf_insn *insns, size_t n, char **reterr_message)
+int device_filter_attach(int cgroup_fd, const struct bpf_insn *insns, size_t n,
+                         char **reterr_message)
 {
         _cleanup_close_ int prog_fd = -EBADF;
         union bpf_attr attr;
@@ -152,7 +155,8 @@ int device_filter_attach(int cgroup_fd, const struct bpf_insn *insns, size_t n, 
 
         r = bpf_call(BPF_PROG_ATTACH, &attr);
         if (r < 0)
-                return error_setf(reterr_message, r, "cannot attach the device filter: %s", strerror(-r));
+                return error_setf(reterr_message, r, "cannot attach the device filter: %s",
+                                strerror(-r));
 
         return 0;
 }

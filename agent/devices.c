@@ -69,8 +69,8 @@ void device_node_done(DeviceNode *node)
         *node = (DeviceNode) {};
 }
 
-int device_node_parse(DeviceNode *ret, const char *path, const char *type, int64_t major, int64_t minor,
-                      uint32_t mode, uint32_t uid, uint32_t gid, char **reterr_message)
+int device_node_parse(DeviceNode *ret, const char *path, const char *type, int64_t major,
+                int64_t minor, uint32_t mode, uint32_t uid, uint32_t gid, char **reterr_message)
 {
         _cleanup_free_ char *normal = NULL;
         mode_t format;
@@ -88,8 +88,8 @@ int device_node_parse(DeviceNode *ret, const char *path, const char *type, int64
         else if (streq(type, "p"))
                 format = S_IFIFO;
         else
-                return error_setf(reterr_message, -EINVAL, "device '%s': unknown type '%.20s'", normal,
-                                  type);
+                return error_setf(reterr_message, -EINVAL, "device '%s': unknown type '%.20s'",
+                                normal, type);
 
         if (format != S_IFIFO &&
             (major < 0 || major > MAJOR_MAX || minor < 0 || minor > MINOR_MAX))
@@ -99,11 +99,12 @@ int device_node_parse(DeviceNode *ret, const char *path, const char *type, int64
 
         /* Some callers send st_mode whole; the type says the same. */
         if ((mode & S_IFMT) != 0 && (mode & S_IFMT) != format)
-                return error_setf(reterr_message, -EINVAL, "device '%s': mode %o contradicts the type",
-                                  normal, mode);
+                return error_setf(reterr_message, -EINVAL,
+                                "device '%s': mode %o contradicts the type", normal, mode);
         mode &= ~(uint32_t) S_IFMT;
         if (mode > 07777)
-                return error_setf(reterr_message, -ERANGE, "device '%s': bad mode %o", normal, mode);
+                return error_setf(reterr_message, -ERANGE, "device '%s': bad mode %o", normal,
+                                  mode);
 
         *ret = (DeviceNode) {
                 .path = TAKE_PTR(normal),
@@ -130,12 +131,14 @@ int device_rule_parse(DeviceRule *ret, bool allow, const char *type, int64_t maj
         }
 
         if (!streq(type, "b") && !streq(type, "c"))
-                return error_setf(reterr_message, -EINVAL, "device rule: unknown type '%.20s'", type);
+                return error_setf(reterr_message, -EINVAL, "device rule: unknown type '%.20s'",
+                                  type);
         rule.type = type[0];
 
         if (major < DEVICE_ANY || major > MAJOR_MAX || minor < DEVICE_ANY || minor > MINOR_MAX)
-                return error_setf(reterr_message, -ERANGE, "device rule: number %lld:%lld is out of range",
-                                  (long long) major, (long long) minor);
+                return error_setf(reterr_message, -ERANGE,
+                                "device rule: number %lld:%lld is out of range", (long long) major,
+                                (long long) minor);
 
         for (const char *p = access; *p; p++)
                 switch (*p) {
@@ -149,8 +152,8 @@ int device_rule_parse(DeviceRule *ret, bool allow, const char *type, int64_t maj
                         rule.access |= BPF_DEVCG_ACC_MKNOD;
                         break;
                 default:
-                        return error_setf(reterr_message, -EINVAL, "device rule: unknown access '%.20s'",
-                                          access);
+                        return error_setf(reterr_message, -EINVAL,
+                                        "device rule: unknown access '%.20s'", access);
                 }
         if (rule.access == 0)
                 rule.access = ACCESS_ALL;
@@ -167,7 +170,8 @@ static int make_node(int dev_fd, const DeviceNode *node)
         struct stat st;
 
         /* "/dev/dri/card0" → "/dri" below dev_fd */
-        parent = strndup(node->path + strlen("/dev"), (size_t) (name - node->path) - strlen("/dev"));
+        parent = strndup(node->path + strlen("/dev"),
+                         (size_t) (name - node->path) - strlen("/dev"));
         if (!parent)
                 return -ENOMEM;
 
@@ -179,7 +183,7 @@ static int make_node(int dev_fd, const DeviceNode *node)
                 if (errno != EEXIST)
                         return negative_errno();
 
-                /* The image or an earlier mount brought it along: fine if it is what was asked for. */
+                /* An earlier mount brought it along: fine if it is what was asked for. */
                 if (fstatat(parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                         return negative_errno();
                 if ((st.st_mode & S_IFMT) != (node->mode & S_IFMT) || st.st_rdev != node->rdev)

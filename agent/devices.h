@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Device nodes of a container and the rules which of them it may use. Nodes are made in the container's
- * /dev through a descriptor that was opened without following links; rules become a BPF program on the
- * container's cgroup (cgroup v2 has no files for them). Parsing has no side effects.
+ * Device nodes of a container and the rules which of them it may use. Nodes are made in the
+ * container's /dev through a descriptor that was opened without following links; rules become a BPF
+ * program on the container's cgroup (cgroup v2 has no files for them). Parsing has no side effects.
  */
 
 #include <sys/types.h>
@@ -33,10 +33,10 @@ typedef struct DeviceRule {
 void device_node_done(DeviceNode *node);
 
 /* mode 0: 0666. type: "c", "u", "b", "p". */
-int device_node_parse(DeviceNode *ret, const char *path, const char *type, int64_t major, int64_t minor,
-                      uint32_t mode, uint32_t uid, uint32_t gid, char **reterr_message);
+int device_node_parse(DeviceNode *ret, const char *path, const char *type, int64_t major,
+                int64_t minor, uint32_t mode, uint32_t uid, uint32_t gid, char **reterr_message);
 
-/* type: "", "a", "b", "c"; access: any of "rwm", "" is all; major and minor: DEVICE_ANY or a number. */
+/* type: "", "a", "b", "c"; access: any of "rwm", "" is all; numbers may be DEVICE_ANY. */
 int device_rule_parse(DeviceRule *ret, bool allow, const char *type, int64_t major, int64_t minor,
                       const char *access, char **reterr_message);
 
@@ -50,10 +50,11 @@ extern const size_t device_default_rules_n;
 int devices_make(int dev_fd, const DeviceNode *nodes, size_t n, char **reterr_message);
 
 /*
- * Program of type BPF_PROG_TYPE_CGROUP_DEVICE. For each wanted access (read, write, mknod) the last rule
- * that covers the device decides; what no rule covers is denied.
+ * Program of type BPF_PROG_TYPE_CGROUP_DEVICE. For each wanted access (read, write, mknod) the last
+ * rule that covers the device decides; what no rule covers is denied.
  */
 int device_filter_build(const DeviceRule *rules, size_t n, struct bpf_insn **ret, size_t *ret_n);
 
-/* Loads and attaches; the cgroup then holds it. Needs CAP_BPF and CAP_NET_ADMIN, or CAP_SYS_ADMIN. */
-int device_filter_attach(int cgroup_fd, const struct bpf_insn *insns, size_t n, char **reterr_message);
+/* Loads and attaches; the cgroup then holds it. Needs CAP_SYS_ADMIN. */
+int device_filter_attach(int cgroup_fd, const struct bpf_insn *insns, size_t n,
+                         char **reterr_message);

@@ -35,19 +35,21 @@ static int open_source(const MountEntry *entry, struct stat *ret_st, char **rete
         if (fd < 0 || fstat(fd, ret_st) < 0) {
                 int r = negative_errno();
 
-                return error_setf(reterr_message, r, "source '%s': %s", entry->source, strerror(-r));
+                return error_setf(reterr_message, r, "source '%s': %s", entry->source,
+                                  strerror(-r));
         }
 
         if (streq(entry->destination, "/proc") &&
             (!fd_is_procfs(fd) || ret_st->st_ino != PROC_ROOT_INODE))
-                return error_setf(reterr_message, -EPERM, "source '%s' is not a procfs", entry->source);
+                return error_setf(reterr_message, -EPERM, "source '%s' is not a procfs",
+                                entry->source);
 
         return TAKE_FD(fd);
 }
 
 /*
- * Kernel interfaces and /dev are used by name later on, so they must be where they seem to be: an image
- * with a symlink there is refused (CVE-2026-41579).
+ * Kernel interfaces and /dev are used by name later on, so they must be where they seem to be: an
+ * image with a symlink there is refused (CVE-2026-41579).
  */
 static bool wants_plain_path(const MountEntry *entry)
 {
@@ -73,7 +75,8 @@ static int open_target(const MountEntry *entry, int root_fd, bool directory, cha
         if (fd == -ELOOP && resolve)
                 return error_setf(reterr_message, -ELOOP, "there is a symlink on the way");
         if (fd < 0)
-                return error_setf(reterr_message, fd, "cannot make the mount point: %s", strerror(-fd));
+                return error_setf(reterr_message, fd, "cannot make the mount point: %s",
+                                strerror(-fd));
 
         /* Did a symlink lead into procfs? */
         if (fd_is_procfs(fd) && !path_is_below(entry->destination, "/proc"))
@@ -130,8 +133,8 @@ static int new_fs(const MountEntry *entry, char **reterr_message)
                         return r;
         }
 
-        return mount_new_fs(entry->kind == MOUNT_KIND_CGROUP ? "cgroup2" : entry->type, entry->source,
-                            &options, reterr_message);
+        return mount_new_fs(entry->kind == MOUNT_KIND_CGROUP ? "cgroup2" : entry->type,
+                        entry->source, &options, reterr_message);
 }
 
 static int new_tree(const MountEntry *entry, int source_fd, int target_fd, int cgroup_fd,
@@ -143,7 +146,8 @@ static int new_tree(const MountEntry *entry, int source_fd, int target_fd, int c
         case MOUNT_KIND_TMPFS:
                 return new_tmpfs(entry, target_fd, reterr_message);
         case MOUNT_KIND_CGROUP:
-                return cgroup_fd >= 0 ? mount_clone(cgroup_fd, false) : new_fs(entry, reterr_message);
+                return cgroup_fd >= 0 ? mount_clone(cgroup_fd, false)
+                                      : new_fs(entry, reterr_message);
         default:
                 return new_fs(entry, reterr_message);
         }

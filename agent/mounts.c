@@ -89,8 +89,8 @@ static const MountOption mount_options[] = {
 };
 
 /*
- * Files of lxcfs and the like that may cover their procfs namesakes. Anything else on procfs could make
- * a later write to a procfs attribute go elsewhere (CVE-2019-16884, CVE-2025-52881).
+ * Files of lxcfs and the like that may cover their procfs namesakes. Anything else on procfs could
+ * make a later write to a procfs attribute go elsewhere (CVE-2019-16884, CVE-2025-52881).
  */
 static const char *const proc_targets[] = {
         "/proc/cpuinfo",
@@ -163,8 +163,8 @@ static int option_apply(MountEntry *entry, const MountOption *option, bool *bind
         return -EINVAL;
 }
 
-static int parse_options(MountEntry *entry, char *const *options, size_t n, bool *bind, bool *remount,
-                         char **reterr_message)
+static int parse_options(MountEntry *entry, char *const *options, size_t n, bool *bind,
+                bool *remount, char **reterr_message)
 {
         if (n > SPEC_OPTIONS_MAX)
                 return error_setf(reterr_message, -E2BIG, "more than %u mount options",
@@ -254,24 +254,25 @@ static int find_kind(MountEntry *entry, bool bind, bool remount, char **reterr_m
                 entry->kind = MOUNT_KIND_FS;
 
         if (entry->kind == MOUNT_KIND_BIND && entry->source[0] != '/')
-                return error_setf(reterr_message, -EINVAL, "source '%s' of a bind mount is not absolute",
-                                  entry->source);
+                return error_setf(reterr_message, -EINVAL,
+                                "source '%s' of a bind mount is not absolute", entry->source);
         if (entry->options.n > 0 &&
             (entry->kind == MOUNT_KIND_BIND || entry->kind == MOUNT_KIND_REMOUNT ||
              entry->kind == MOUNT_KIND_CGROUP))
-                return error_setf(reterr_message, -EOPNOTSUPP, "mount option '%s' is not supported here",
-                                  entry->options.v[0]);
+                return error_setf(reterr_message, -EOPNOTSUPP,
+                                "mount option '%s' is not supported here", entry->options.v[0]);
         if (entry->copy_up && entry->kind != MOUNT_KIND_TMPFS)
                 return error_setf(reterr_message, -EINVAL, "tmpcopyup is for tmpfs only");
         if ((entry->tree_set || entry->tree_clear) && entry->kind != MOUNT_KIND_BIND &&
             entry->kind != MOUNT_KIND_REMOUNT)
-                return error_setf(reterr_message, -EINVAL, "recursive attributes are for bind mounts only");
+                return error_setf(reterr_message, -EINVAL,
+                                "recursive attributes are for bind mounts only");
 
         return 0;
 }
 
-int mount_entry_parse(MountEntry *ret, const char *destination, const char *source, const char *type,
-                      char *const *options, size_t n_options, char **reterr_message)
+int mount_entry_parse(MountEntry *ret, const char *destination, const char *source,
+                const char *type, char *const *options, size_t n_options, char **reterr_message)
 {
         _cleanup_(mount_entry_done) MountEntry entry = {};
         bool bind = false, remount = false;
@@ -279,16 +280,17 @@ int mount_entry_parse(MountEntry *ret, const char *destination, const char *sour
 
         r = path_normalize(destination, &entry.destination);
         if (r < 0)
-                return error_setf(reterr_message, r, "mount destination '%.200s' is not a valid absolute path",
-                                  destination);
+                return error_setf(reterr_message, r,
+                                "mount destination '%.200s' is not a valid absolute path",
+                                destination);
 
         entry.source = strdup(strempty(source));
         entry.type = strdup(strempty(type));
         if (!entry.source || !entry.type)
                 return -ENOMEM;
         if (strlen(entry.source) >= SPEC_STRING_MAX || strlen(entry.type) > NAME_MAX)
-                return error_setf(reterr_message, -ENAMETOOLONG, "mount '%s': source or type too long",
-                                  entry.destination);
+                return error_setf(reterr_message, -ENAMETOOLONG,
+                                "mount '%s': source or type too long", entry.destination);
 
         r = parse_options(&entry, options, n_options, &bind, &remount, reterr_message);
         if (r >= 0)
@@ -311,7 +313,8 @@ int propagation_parse(const char *s, uint64_t *ret)
         }
 
         for (size_t i = 0; i < ELEMENTSOF(mount_options); i++)
-                if (mount_options[i].effect == OPTION_PROPAGATION && streq(mount_options[i].name, s)) {
+                if (mount_options[i].effect == OPTION_PROPAGATION &&
+                                streq(mount_options[i].name, s)) {
                         *ret = mount_options[i].set;
                         return 0;
                 }
@@ -412,7 +415,8 @@ int mount_set_attr(int fd, bool recursive, uint64_t set, uint64_t clear, uint64_
 
 int mount_attach(int tree_fd, int target_fd)
 {
-        return move_mount(tree_fd, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
-                       ? negative_errno()
-                       : 0;
+        return move_mount(tree_fd, "", target_fd, "",
+                               MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
+                               ? negative_errno()
+                               : 0;
 }

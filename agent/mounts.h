@@ -2,10 +2,11 @@
 #pragma once
 
 /*
- * One mount of an OCI configuration: parsed and checked without side effects, then made as a detached
- * tree (fsopen, open_tree), given its attributes, and only then moved onto its target, which is a
- * descriptor resolved inside the container's root. Sources are paths of the guest, given by the host;
- * targets are the tenant's names, see container-path.h. mount_entry_apply() runs in the set-up child.
+ * One mount of an OCI configuration: parsed and checked without side effects, then made as a
+ * detached tree (fsopen, open_tree), given its attributes, and only then moved onto its target,
+ * which is a descriptor resolved inside the container's root. Sources are paths of the guest, given
+ * by the host; targets are the tenant's names, see container-path.h. mount_entry_apply() runs in
+ * the set-up child.
  */
 
 #include <sys/types.h>
@@ -41,10 +42,10 @@ typedef struct MountEntry {
 void mount_entry_done(MountEntry *entry);
 
 /* *ret is untouched on failure. -EOPNOTSUPP names an option that is known and not built. */
-int mount_entry_parse(MountEntry *ret, const char *destination, const char *source, const char *type,
-                      char *const *options, size_t n_options, char **reterr_message);
+int mount_entry_parse(MountEntry *ret, const char *destination, const char *source,
+                const char *type, char *const *options, size_t n_options, char **reterr_message);
 
-/* cgroup_fd: directory to show where the container has no cgroup namespace of its own, else -EBADF. */
+/* cgroup_fd: what to show to a container without a cgroup namespace of its own, else -EBADF. */
 int mount_entry_apply(const MountEntry *entry, int root_fd, int cgroup_fd, char **reterr_message);
 
 /* One of the few procfs files that a bind mount may cover. */

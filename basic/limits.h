@@ -24,6 +24,13 @@
 #define CONTAINERS_MAX 64U
 #define CONTAINER_ARGS_MAX 4096U
 #define MOUNTS_MAX 256U
+#define HOSTNAME_LEN_MAX 64U       /* __NEW_UTS_LEN */
+#define OCI_DEPTH_MAX 16U          /* nesting of config.json */
+#define OCI_LIST_MAX 16384U        /* elements of one list or map in it */
+#define OCI_NOTES_MAX 64U
+#define OCI_PATH_MAX 512U          /* "linux.seccomp.syscalls[3].args[0].op" in an error */
+#define CONFIG_SECTIONS_MAX 128U
+#define CONFIG_ENTRIES_MAX 8192U
 
 /* ttrpc: 10 byte header, at most 4 MiB of payload (containerd/ttrpc, kata agent). */
 #define TTRPC_PAYLOAD_MAX MIB(4)
@@ -82,6 +89,9 @@
 #define SPAWN_FDS_MAX 16U
 #define STREAM_DRAIN_MAX KIB(256)
 
+/* Host side of the journal. */
+#define JOURNAL_QUEUE_MAX MIB(2)
+
 /* One container in the guest: counts and sizes of its OCI configuration. */
 #define SPEC_STRING_MAX KIB(128)
 #define SPEC_ENV_MAX 4096U
@@ -103,3 +113,21 @@
 #define CONTAINER_REMOVE_TIMEOUT_SEC 10U
 #define NOTIFY_STATUS_MAX 512U
 #define NOTIFY_VERSION_MAX 64U
+/* D-Bus to the service manager. */
+#define UNIT_NAME_MAX 255U
+#define UNIT_PROPS_MAX 64U
+#define UNIT_PROCESSES_MAX 4096U
+#define UNIT_EARLY_JOBS_MAX 4U
+#define BUS_ERROR_TEXT_MAX KIB(1)
+#define CGROUP_FILE_MAX KIB(16)
+
+/* Journal: the queue of one sandbox, entries and the text a guest may put beside MESSAGE. */
+#define JOURNAL_QUEUE_BYTES KIB(256)
+#define JOURNAL_QUEUE_ENTRIES 1024U
+#define JOURNAL_ENTRY_MAX KIB(256)
+#define JOURNAL_FIELD_NAME_MAX 64U
+#define LOG_JSON_DEPTH 4
+#define GUEST_FIELD_MAX 256U
+#define GUEST_EXTRA_MAX KIB(4)
+#define RELAY_READ_MAX KIB(16)
+#define RELAY_STREAMS_MAX 256U

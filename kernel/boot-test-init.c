@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PID 1 of kernel/boot-test: looks at the booted kernel the way the guest agent will use it and prints
- * one "check NAME VALUE" line for each fact on the console. Runs inside a throw-away guest; linked
- * statically, without the project's libraries, so that it tests the kernel and nothing else.
+ * PID 1 of kernel/boot-test: looks at the booted kernel the way the guest agent will use it and
+ * prints one "check NAME VALUE" line for each fact on the console. Runs inside a throw-away guest;
+ * linked statically, without the project's libraries, so that it tests the kernel and nothing else.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/klog.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/socket.h>
@@ -20,13 +21,20 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80
+#endif
 #ifndef __NR_landlock_create_ruleset
 #define __NR_landlock_create_ruleset 444
 #endif
 
-/* From linux/posix_acl_xattr.h: version 2, user::rw-, user:1000:rw-, group::r--, mask::rw-, other::r--. */
+/*
+ * As in linux/posix_acl_xattr.h: version 2, user::rw-, user:1000:rw-, group::r--, mask::rw-,
+ * other::r--.
+ */
 static const unsigned char ACL[] = {
         2, 0, 0, 0,
         1, 0, 6, 0, 0xff, 0xff, 0xff, 0xff,
@@ -60,6 +68,7 @@ static void report_line(const char *name, const char *path) {
 /* Device number and type of the file system mounted on /. */
 static void report_root(void) {
         char line[4096], mount_point[256], device[32], type[32], link[64], target[256];
+        const char *name;
         ssize_t n;
         FILE *f;
 
@@ -75,7 +84,8 @@ static void report_root(void) {
                 snprintf(link, sizeof(link), "/sys/dev/block/%s", device);
                 n = readlink(link, target, sizeof(target) - 1);
                 target[n < 0 ? 0 : n] = 0;
-                printf("check root %s %s\n", type, strrchr(target, '/') ? strrchr(target, '/') + 1 : "-");
+                name = strrchr(target, '/');
+                printf("check root %s %s\n", type, name ? name + 1 : "-");
         }
         fclose(f);
 }
@@ -155,7 +165,36 @@ static void report_payload(void) {
                 close(fd);
 }
 
+/* Kernel messages of level warning and above, also those from before hvc0 existed. */
+static void report_kernel_log(void) {
+        static char buffer[1 << 18];
+        char *line, *save = NULL;
+        int n;
+
+        n = klogctl(3 /* SYSLOG_ACTION_READ_ALL */, buffer, sizeof(buffer) - 1);
+        if (n < 0) {
+                report("kernel-log", -errno);
+                return;
+        }
+        buffer[n] = 0;
+        for (line = strtok_r(buffer, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+                if (line[0] == '<' && line[1] >= '0' && line[1] <= '4' && line[2] == '>')
+                        printf("kernel-log %s\n", line);
+}
+
+static int try_open(const char *path, int flags) {
+        int fd;
+
+        fd = open(path, flags|O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        close(fd);
+        return 0;
+}
+
 static int try_namespaces(void) {
+        const int flags = CLONE_NEWUSER|CLONE_NEWNS|CLONE_NEWPID|CLONE_NEWNET|CLONE_NEWIPC|
+                          CLONE_NEWUTS|CLONE_NEWCGROUP|CLONE_NEWTIME;
         int status;
         pid_t pid;
 
@@ -163,8 +202,7 @@ static int try_namespaces(void) {
         if (pid < 0)
                 return -errno;
         if (pid == 0)
-                _exit(unshare(CLONE_NEWUSER|CLONE_NEWNS|CLONE_NEWPID|CLONE_NEWNET|CLONE_NEWIPC|CLONE_NEWUTS|
-                              CLONE_NEWCGROUP|0x80 /* CLONE_NEWTIME */) < 0 ? errno : 0);
+                _exit(unshare(flags) < 0 ? errno : 0);
         if (waitpid(pid, &status, 0) < 0)
                 return -errno;
         return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
@@ -202,30 +240,39 @@ static int try_cgroup_bpf(void) {
 }
 
 static int try_acl(const char *path) {
-        int fd;
+        int fd, r = 0;
 
         fd = open(path, O_CREAT|O_RDWR|O_CLOEXEC, 0644);
         if (fd < 0)
                 return -errno;
+        if (fsetxattr(fd, "system.posix_acl_access", ACL, sizeof(ACL), 0) < 0)
+                r = -errno;
         close(fd);
-        return syscall(SYS_setxattr, path, "system.posix_acl_access", ACL, sizeof(ACL), 0) < 0 ? -errno : 0;
+        return r;
 }
 
 /* The agent's port must not be reachable from inside: connecting to a local CID has to fail. */
 static void report_vsock(void) {
-        struct sockaddr_vm local = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = 1024 };
-        struct sockaddr_vm peer = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_LOCAL, .svm_port = 1024 };
-        int listener, fd;
+        struct sockaddr_vm address = {
+                .svm_family = AF_VSOCK,
+                .svm_cid = VMADDR_CID_ANY,
+                .svm_port = 1024,
+        };
+        int listener, fd, r;
 
         listener = socket(AF_VSOCK, SOCK_STREAM|SOCK_CLOEXEC, 0);
         if (listener < 0) {
                 report("vsock", -errno);
                 return;
         }
-        report("vsock", bind(listener, (struct sockaddr*) &local, sizeof(local)) < 0 ||
-                        listen(listener, 1) < 0 ? -errno : 0);
+        r = bind(listener, (struct sockaddr*) &address, sizeof(address));
+        if (r >= 0)
+                r = listen(listener, 1);
+        report("vsock", r < 0 ? -errno : 0);
         fd = socket(AF_VSOCK, SOCK_STREAM|SOCK_CLOEXEC, 0);
-        report("vsock-loopback", connect(fd, (struct sockaddr*) &peer, sizeof(peer)) < 0 ? -errno : 0);
+        address.svm_cid = VMADDR_CID_LOCAL;
+        r = connect(fd, (struct sockaddr*) &address, sizeof(address));
+        report("vsock-loopback", r < 0 ? -errno : 0);
         close(fd);
         close(listener);
 }
@@ -268,7 +315,8 @@ int main(int argc, char *argv[]) {
         report_disks();
         report_ports();
         report_line("cgroup-controllers", "/sys/fs/cgroup/cgroup.controllers");
-        report_line("clocksource", "/sys/devices/system/clocksource/clocksource0/current_clocksource");
+        report_line("clocksource",
+                    "/sys/devices/system/clocksource/clocksource0/current_clocksource");
         report_line("psi", "/proc/pressure/memory");
         report("namespaces", try_namespaces());
         report("cgroup-bpf", try_cgroup_bpf());
@@ -280,12 +328,12 @@ int main(int argc, char *argv[]) {
         mkdir("/tmp/m", 0755);
         report("overlay", mount_errno("overlay", "/tmp/m", "overlay",
                                       "lowerdir=/tmp/l,upperdir=/tmp/u,workdir=/tmp/w"));
-        fd = open("/dev/ptmx", O_RDWR|O_CLOEXEC);
-        report("ptmx", fd < 0 ? -errno : 0);
-        fd = open("/dev/hwrng", O_RDONLY|O_CLOEXEC);
-        report("hwrng", fd < 0 ? -errno : 0);
+        report("ptmx", try_open("/dev/ptmx", O_RDWR));
+        report("hwrng", try_open("/dev/hwrng", O_RDONLY));
         report_vsock();
         report_line("uptime", "/proc/uptime");
+        report_line("tainted", "/proc/sys/kernel/tainted");
+        report_kernel_log();
         if (tag)
                 report_virtiofs(tag);
         report_payload();
@@ -298,6 +346,8 @@ int main(int argc, char *argv[]) {
         }
         if (action && strcmp(action, "exit") == 0)
                 return 0;
+        if (action && strcmp(action, "poweroff") == 0)
+                reboot(RB_POWER_OFF);
         sync();
         reboot(RB_AUTOBOOT);
         return 1;

@@ -41,9 +41,8 @@ typedef void (*TransportOpenHandler)(Transport *t, int error, const char *text, 
 
 int transport_new_vsock(Transport **ret, sd_event *event, uint32_t cid,
                         const TransportHandlers *handlers, char **reterr_message);
-/* socket_path: where the VMM listens for the agent's port. */
-int transport_new_serial(Transport **ret, sd_event *event, const char *socket_path,
-                         const TransportHandlers *handlers, char **reterr_message);
+/* fd: the host's end of the agent's port, a stream socket; taken on success. */
+int transport_new_serial(Transport **ret, sd_event *event, int fd, const TransportHandlers *handlers);
 
 /* Opens that are under way end without their handler. Accepts NULL, returns NULL. */
 Transport *transport_free(Transport *t);

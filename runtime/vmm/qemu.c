@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * QEMU as a VmmOps back end. Host side; QEMU runs as another user and is believed nothing: its messages go
- * through qmp.c, its texts are escaped.
+ * QEMU as a VmmOps back end. Host side; QEMU runs as another user and is believed nothing: its
+ * messages go through qmp.c, its texts are escaped.
  */
 
 #include <unistd.h>
@@ -19,9 +19,10 @@
 static int qemu_check(const VmConfig *config, char **reterr_message)
 {
         if (access(config->vmm_path, X_OK) < 0)
-                return error_setf(reterr_message, errno, "%s can not be executed: %s", config->vmm_path,
-                                  errno == ENOENT ? "not installed (apt-get install qemu-system-x86)" :
-                                  strerror(errno));
+                return error_setf(reterr_message, errno, "%s can not be executed: %s",
+                                config->vmm_path,
+                                errno == ENOENT ? "not installed (apt-get install qemu-system-x86)"
+                                                : strerror(errno));
         return 0;
 }
 
@@ -57,7 +58,8 @@ static int add_inherited(VmmCommand *command, int fd, int *ret_number)
         return 0;
 }
 
-static int qemu_prepare(Vmm *vmm, const VmConfig *config, VmmCommand *command, char **reterr_message)
+static int qemu_prepare(
+                Vmm *vmm, const VmConfig *config, VmmCommand *command, char **reterr_message)
 {
         QemuFds fds = {
                 .kernel = -EBADF, .image = -EBADF, .qmp = -EBADF, .console = -EBADF,
@@ -91,7 +93,8 @@ static int qemu_prepare(Vmm *vmm, const VmConfig *config, VmmCommand *command, c
 
 /* ---- QMP ---- */
 
-static void on_status(QmpClient *q, int error, struct json_object *result, const char *text, void *userdata)
+static void on_status(QmpClient *q, int error, struct json_object *result, const char *text,
+                void *userdata)
 {
         struct json_object *v;
         Vmm *vmm = userdata;
@@ -99,32 +102,35 @@ static void on_status(QmpClient *q, int error, struct json_object *result, const
 
         if (error < 0) {
                 if (error != -ECONNRESET)
-                        vmm_fail(vmm, VMM_CLOSE_GRACE, "QEMU does not tell its state: %s", text);
+                        vmm_fail(vmm, "QEMU does not tell its state: %s", text);
                 return;
         }
 
-        status = json_object_object_get_ex(result, "status", &v) && json_object_is_type(v, json_type_string) ?
-                 json_object_get_string(v) : "";
+        status = json_object_object_get_ex(result, "status", &v) &&
+                                                 json_object_is_type(v, json_type_string)
+                                 ? json_object_get_string(v)
+                                 : "";
 
         /* "prelaunch": built with -S and never continued. */
-        if (streq(status, "prelaunch"))
+        if (streq(status, "prelaunch") && vmm->phase == VMM_LAUNCHED)
                 vmm_set_ready(vmm, false);
         else if (streq(status, "running"))
                 vmm_set_ready(vmm, true);
         else if (!streq(status, "shutdown")) {
                 _cleanup_free_ char *escaped = text_escape(status, strlen(status), 32);
 
-                vmm_fail(vmm, VMM_CLOSE_GRACE, "machine is in the unexpected state '%s'", strempty(escaped));
+                vmm_fail(vmm, "machine is in the unexpected state '%s'", strempty(escaped));
         }
 }
 
-static void on_cont(QmpClient *q, int error, struct json_object *result, const char *text, void *userdata)
+static void on_cont(QmpClient *q, int error, struct json_object *result, const char *text,
+                void *userdata)
 {
         Vmm *vmm = userdata;
 
         if (error < 0) {
                 if (error != -ECONNRESET)
-                        vmm_fail(vmm, VMM_CLOSE_GRACE, "machine can not be started: %s", text);
+                        vmm_fail(vmm, "machine can not be started: %s", text);
                 return;
         }
 
@@ -136,7 +142,7 @@ static void on_ready(QmpClient *q, void *userdata)
         Vmm *vmm = userdata;
 
         if (qmp_command(q, "query-status", NULL, COMMAND_TIMEOUT, on_status, vmm) < 0)
-                vmm_fail(vmm, 0, "QEMU can not be asked for its state");
+                vmm_fail(vmm, "QEMU can not be asked for its state");
 }
 
 static void on_event(QmpClient *q, const char *name, struct json_object *data, void *userdata)
@@ -146,6 +152,13 @@ static void on_event(QmpClient *q, const char *name, struct json_object *data, v
         const char *reason = "unknown";
         bool guest = false;
 
+        /*
+         * Nobody here pauses a machine: KVM gave up on it, or a disk failed. The state says what
+         * it was.
+         */
+        if (streq(name, "STOP") && vmm->phase == VMM_RUNNING && !vmm->stopping &&
+                        !vmm->shutdown_reason)
+                (void) qmp_command(q, "query-status", NULL, COMMAND_TIMEOUT, on_status, vmm);
         if (!streq(name, "SHUTDOWN"))
                 return;
 
@@ -163,9 +176,9 @@ static void on_closed(QmpClient *q, int error, const char *text, void *userdata)
 
         /* Closing comes just before the exit; a QEMU that lives on without control must not. */
         if (error == 0)
-                vmm_fail(vmm, VMM_CLOSE_GRACE, "QEMU closed its control socket");
+                vmm_control_closed(vmm, "QEMU closed its control socket and did not exit");
         else
-                vmm_fail(vmm, 0, "control socket of QEMU: %s", text);
+                vmm_fail(vmm, "control socket of QEMU: %s", text);
 }
 
 static int qemu_connect(Vmm *vmm, char **reterr_message)
@@ -192,8 +205,8 @@ static int qemu_connect(Vmm *vmm, char **reterr_message)
 
 static int qemu_start(Vmm *vmm)
 {
-        return vmm->backend ? qmp_command(vmm->backend, "cont", NULL, COMMAND_TIMEOUT, on_cont, vmm) :
-               -ENOTCONN;
+        return vmm->backend ? qmp_command(vmm->backend, "cont", NULL, COMMAND_TIMEOUT, on_cont, vmm)
+                            : -ENOTCONN;
 }
 
 static int qemu_quit(Vmm *vmm)

@@ -22,7 +22,8 @@
 
 struct VmmCommand {
         Strv argv;
-        SpawnParams params;             /* path, argv, identity and standard error are filled in by vmm.c */
+        /* path, argv, identity and standard error are filled in by vmm.c */
+        SpawnParams params;
         int owned[SPAWN_FDS_MAX];       /* closed once the child has them */
         size_t n_owned;
 };
@@ -54,6 +55,7 @@ struct Vmm {
         char *last_stderr;              /* escaped */
 
         char *failure;                  /* why we ended it; first one wins */
+        const char *late_failure;       /* becomes that when kill_deadline passes */
         char *shutdown_reason;
         bool shutdown_by_guest;
 };
@@ -65,5 +67,11 @@ void vmm_set_ready(Vmm *vmm, bool running);
 void vmm_set_running(Vmm *vmm);
 void vmm_set_shutdown(Vmm *vmm, bool by_guest, const char *reason);
 
-/* Ends the VMM within grace because of text; the first text is the reason that on_exit gives. */
-void vmm_fail(Vmm *vmm, usec_t grace, const char *format, ...) _printf_(3, 4);
+/* Ends the VMM at once because of text; the first text is the reason that on_exit gives. */
+void vmm_fail(Vmm *vmm, const char *format, ...) _printf_(2, 3);
+
+/*
+ * The control socket is at its end. That comes with every exit, sometimes before the pidfd shows
+ * it: only a VMM that still lives after VMM_CLOSE_GRACE is killed for it. text is a constant.
+ */
+void vmm_control_closed(Vmm *vmm, const char *text);

@@ -8,6 +8,8 @@
 # subshell, where locks and clean-ups they take would be lost.
 
 CLEANUPS=()
+# A tool that another tool starts goes on counting where that one is.
+SECONDS=${KATA_ELAPSED:-0}
 
 elapsed() {
         local s=$SECONDS
@@ -20,6 +22,8 @@ elapsed() {
 
 # Progress goes to standard error: standard output belongs to the command that a tool runs.
 step() {
+        # elapsed() must not overwrite the caller's REPLY.
+        local REPLY
         [[ -z ${KATA_QUIET:-} ]] || return 0
         elapsed
         printf '==> %s (%s)\n' "$*" "$REPLY" >&2

@@ -142,12 +142,12 @@ node_boot_failed() {
 
 node_wait_running() {
         local name=$1 deadline=$2 log=$3 answer
-        answer=$(timeout "$((deadline - SECONDS + 1))" nsenter -t "$(cat "$NODE_STATE/$name/leader")" -a -- \
+        answer=$(timeout "$((deadline - SECONDS + 1))" nsenter -t "$(cat "$NODE_STATE/$name/leader")" -a -r -w -- \
                 systemctl is-system-running --wait 2>&1) || true
         case $answer in
         running) step "node is up" ;;
         degraded)
-                warn "node is up, but units failed: $(nsenter -t "$(cat "$NODE_STATE/$name/leader")" -a -- \
+                warn "node is up, but units failed: $(nsenter -t "$(cat "$NODE_STATE/$name/leader")" -a -r -w -- \
                         systemctl list-units --failed --plain --no-legend | cut -d' ' -f1 | tr '\n' ' ')"
                 ;;
         *)
@@ -189,11 +189,11 @@ node_exec() {
         unit=node-exec-$$-$RANDOM
         streams=--pipe
         [[ ! -t 0 || ! -t 1 ]] || streams=--pty
-        on_exit "nsenter -t $leader -a -- systemctl kill --signal=KILL $unit.service 2>/dev/null"
+        on_exit "nsenter -t $leader -a -r -w -- systemctl kill --signal=KILL $unit.service 2>/dev/null"
         # systemd-run would expand variables in the arguments; the option that turns this off is newer than
         # 252. The shell in the middle turns death by a signal into the usual status.
         set -- /bin/sh -c '"$@"; exit $?' sh "$@"
-        run_waiting nsenter -t "$leader" -a -- env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
+        run_waiting nsenter -t "$leader" -a -r -w -- env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
                 systemd-run --quiet --wait --collect "$streams" --service-type=exec --unit="$unit" \
                 --working-directory=/root --setenv=HOME=/root --setenv=USER=root --setenv=LOGNAME=root \
                 --setenv=SHELL=/bin/bash --setenv=LANG=C.UTF-8 --setenv=TERM="${TERM:-dumb}" \

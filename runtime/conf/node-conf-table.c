@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every key of the node configuration with its parser, range, default and description. Read-only data; the
+ * shipped kata.conf is printed from it.
+ */
+
+#include <stdio.h>
+
+#include "basic/limits.h"
+#include "runtime/conf/conf-tables.h"
+#include "runtime/conf/node-conf.h"
+
+static const char *const vmm_words[] = {
+        [CONF_VMM_QEMU] = "qemu",
+        [_CONF_VMM_MAX] = NULL,
+};
+
+const char *const conf_accelerator_words[] = {
+        [CONF_ACCELERATOR_AUTO] = "auto",
+        [CONF_ACCELERATOR_KVM] = "kvm",
+        [CONF_ACCELERATOR_TCG] = "tcg",
+        [_CONF_ACCELERATOR_MAX] = NULL,
+};
+
+const char *const conf_transport_words[] = {
+        [CONF_TRANSPORT_AUTO] = "auto",
+        [CONF_TRANSPORT_VSOCK] = "vsock",
+        [CONF_TRANSPORT_SERIAL] = "serial",
+        [_CONF_TRANSPORT_MAX] = NULL,
+};
+
+static const char *const log_level_words[] = {
+        [CONF_LOG_LEVEL_INFO] = "info",
+        [CONF_LOG_LEVEL_DEBUG] = "debug",
+        [_CONF_LOG_LEVEL_MAX] = NULL,
+};
+
+const char *conf_vmm_to_string(ConfVmm v)
+{
+        return (unsigned) v < _CONF_VMM_MAX ? vmm_words[v] : NULL;
+}
+
+const char *conf_accelerator_to_string(ConfAccelerator v)
+{
+        return (unsigned) v < _CONF_ACCELERATOR_MAX ? conf_accelerator_words[v] : NULL;
+}
+
+const char *conf_transport_to_string(ConfTransport v)
+{
+        return (unsigned) v < _CONF_TRANSPORT_MAX ? conf_transport_words[v] : NULL;
+}
+
+const char *conf_log_level_to_string(ConfLogLevel v)
+{
+        return (unsigned) v < _CONF_LOG_LEVEL_MAX ? log_level_words[v] : NULL;
+}
+
+#define FIELD(f) .offset = offsetof(NodeConf, f)
+#define RANGE_MEMORY .min = VM_MEMORY_MIN, .max = VM_MEMORY_MAX
+#define RANGE_SPAN(a, b) .min = (a), .max = (b)
+#define ACCEPTS_PATH "an absolute path without '..'"
+#define ACCEPTS_SPAN "a time from 1s to 1h, like 30 or 1min 30s"
+
+const ConfKey node_conf_table[] = {
+        { "Image", "Kernel", conf_parse_path, FIELD(kernel),
+          .fallback = DATADIR "/vmlinux", .accepts = ACCEPTS_PATH,
+          .description = "Guest kernel: an ELF file with a PVH entry point." },
+        { "Image", "Image", conf_parse_path, FIELD(image),
+          .fallback = DATADIR "/guest.img", .accepts = ACCEPTS_PATH,
+          .description = "Guest root file system: erofs followed by its dm-verity hash tree, as written by\n"
+                         "kata-image(1)." },
+        { "Image", "Parameters", conf_parse_path, FIELD(image_parameters),
+          .fallback = DATADIR "/guest.params", .accepts = ACCEPTS_PATH,
+          .description = "Sizes and root hash of that image. A guest that finds another hash does not start." },
+
+        { "Machine", "VMM", conf_parse_word, FIELD(vmm),
+          .fallback = "qemu", .accepts = "qemu", .words = vmm_words,
+          .description = "Virtual machine monitor." },
+        { "Machine", "QemuPath", conf_parse_path, FIELD(qemu_path),
+          .fallback = "", .accepts = ACCEPTS_PATH,
+          .description = "QEMU program; empty: searched where Debian installs it." },
+        { "Machine", "VirtiofsdPath", conf_parse_path, FIELD(virtiofsd_path),
+          .fallback = "", .accepts = ACCEPTS_PATH,
+          .description = "virtiofsd program; empty: searched where Debian installs it." },
+        { "Machine", "Accelerator", conf_parse_word, FIELD(accelerator),
+          .fallback = "auto", .accepts = "auto, kvm or tcg", .words = conf_accelerator_words,
+          .description = "auto takes KVM where /dev/kvm works, and emulation (tcg) elsewhere." },
+        { "Machine", "Transport", conf_parse_word, FIELD(transport),
+          .fallback = "auto", .accepts = "auto, vsock or serial", .words = conf_transport_words,
+          .description = "Channel to the agent in the guest. auto takes vsock where /dev/vhost-vsock works, and\n"
+                         "virtio-serial elsewhere." },
+        { "Machine", "Memory", conf_parse_memory, FIELD(memory), RANGE_MEMORY,
+          .fallback = "512M", .accepts = "whole mebibytes from 64M to 1T, like 512M or 2G",
+          .description = "Memory of a sandbox that does not set its own." },
+        { "Machine", "VCPUs", conf_parse_u32, FIELD(vcpus),
+          .min = 1, .max = VM_VCPUS_MAX,
+          .fallback = "1", .accepts = "a number from 1 to 32",
+          .description = "Virtual CPUs of a sandbox that does not set its own." },
+        { "Machine", "KernelParameters", conf_parse_string, FIELD(kernel_parameters),
+          .max = VM_KERNEL_PARAMETERS_MAX,
+          .fallback = "", .accepts = "at most 1280 printable ASCII characters",
+          .description = "Appended to the command line of every guest kernel." },
+        { "Machine", "User", conf_parse_user_name, FIELD(user),
+          .fallback = "kata", .accepts = "a user name",
+          .description = "System user that the VMM runs as." },
+
+        { "Agent", "BootTimeout", conf_parse_usec, FIELD(boot_timeout),
+          RANGE_SPAN(USEC_PER_SEC, 3600 * USEC_PER_SEC),
+          .fallback = "60s", .accepts = ACCEPTS_SPAN,
+          .description = "Time from the start of the VMM to the first sign of life of the agent." },
+        { "Agent", "RequestTimeout", conf_parse_usec, FIELD(request_timeout),
+          RANGE_SPAN(USEC_PER_SEC, 3600 * USEC_PER_SEC),
+          .fallback = "60s", .accepts = ACCEPTS_SPAN,
+          .description = "Time for the agent to answer one request." },
+        { "Agent", "HealthInterval", conf_parse_usec, FIELD(health_interval),
+          RANGE_SPAN(USEC_PER_SEC, 3600 * USEC_PER_SEC),
+          .fallback = "10s", .accepts = ACCEPTS_SPAN,
+          .description = "Time between two checks of the agent's health." },
+        { "Agent", "HealthTimeout", conf_parse_usec, FIELD(health_timeout),
+          RANGE_SPAN(USEC_PER_SEC, 3600 * USEC_PER_SEC),
+          .fallback = "30s", .accepts = ACCEPTS_SPAN,
+          .description = "Time for the agent to answer such a check; later it counts as dead." },
+        { "Agent", "LogLevel", conf_parse_word, FIELD(agent_log_level),
+          .fallback = "info", .accepts = "info or debug", .words = log_level_words,
+          .description = "How much the agent says." },
+
+        { "Log", "RateLimitInterval", conf_parse_usec, FIELD(rate_limit_interval),
+          RANGE_SPAN(0, 3600 * USEC_PER_SEC),
+          .fallback = "30s", .accepts = "0 or a time up to 1h, like 30s",
+          .description = "The guest and the containers of a sandbox together may log RateLimitBurst= lines in this\n"
+                         "time; the rest is counted and the number is logged. 0 turns the limit off." },
+        { "Log", "RateLimitBurst", conf_parse_u32, FIELD(rate_limit_burst),
+          .min = 0, .max = UINT32_MAX,
+          .fallback = "200000", .accepts = "a number from 0 to 4294967295",
+          .description = "See RateLimitInterval=. 0 turns the limit off." },
+
+        { "Stop", "Timeout", conf_parse_usec, FIELD(stop_timeout),
+          RANGE_SPAN(0, 3600 * USEC_PER_SEC),
+          .fallback = "10s", .accepts = "a time from 0 to 1h, like 10s",
+          .description = "Time from the stop signal of a container to SIGKILL." },
+        {},
+};
+
+static void print_comment(FILE *f, const char *text)
+{
+        fputs("# ", f);
+        for (const char *p = text; *p; p++) {
+                fputc(*p, f);
+                if (*p == '\n')
+                        fputs("# ", f);
+        }
+        fputc('\n', f);
+}
+
+int node_conf_print_defaults(FILE *f)
+{
+        const char *section = "";
+
+        fputs("# SPDX-License-Identifier: Apache-2.0\n"
+              "# Defaults of this version; the file is replaced by updates. Write what should differ to\n"
+              "# " PKGSYSCONFDIR "/kata.conf or to a file in " PKGSYSCONFDIR "/kata.conf.d/. See kata.conf(5).\n",
+              f);
+
+        CONF_KEY_FOREACH(k, node_conf_table) {
+                if (!streq(section, k->section)) {
+                        section = k->section;
+                        fprintf(f, "\n[%s]\n", section);
+                } else
+                        fputc('\n', f);
+                print_comment(f, k->description);
+                fprintf(f, "#%s=%s\n", k->name, k->fallback);
+        }
+
+        return ferror(f) ? -EIO : 0;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every key of a sandbox definition. Read-only data. */
+
+#include "basic/limits.h"
+#include "runtime/conf/conf-tables.h"
+#include "runtime/conf/sandbox-conf.h"
+
+#define ACCEPTS_PATH "an absolute path without '..'"
+#define ACCEPTS_MEMORY "whole mebibytes from 64M to 1T, like 512M or 2G"
+
+/* No defaults: the structure starts with the node's values. */
+#define FIELD(f) .offset = offsetof(SandboxConf, f), .fallback = ""
+
+const ConfKey sandbox_conf_table[] = {
+        { "Sandbox", "Memory", conf_parse_memory, FIELD(memory),
+          .min = VM_MEMORY_MIN, .max = VM_MEMORY_MAX, .accepts = ACCEPTS_MEMORY,
+          .description = "Memory of the virtual machine." },
+        { "Sandbox", "VCPUs", conf_parse_u32, FIELD(vcpus),
+          .min = 1, .max = VM_VCPUS_MAX, .accepts = "a number from 1 to 32",
+          .description = "Virtual CPUs." },
+        { "Sandbox", "Hostname", conf_parse_hostname, FIELD(hostname),
+          .accepts = "a host name of at most 64 letters, digits, '-' and '.'",
+          .description = "Host name in the guest and in its containers." },
+        { "Sandbox", "KernelParameters", conf_parse_string, FIELD(kernel_parameters),
+          .max = VM_KERNEL_PARAMETERS_MAX, .accepts = "at most 1280 printable ASCII characters",
+          .description = "Added to the guest kernel's command line after those of the node." },
+        { "Sandbox", "StopTimeout", conf_parse_usec, FIELD(stop_timeout),
+          .min = 0, .max = 3600 * USEC_PER_SEC, .accepts = "a time from 0 to 1h, like 10s",
+          .description = "Time from the stop signal of a container to SIGKILL." },
+        { "Sandbox", "Accelerator", conf_parse_word, FIELD(accelerator),
+          .accepts = "auto, kvm or tcg", .words = conf_accelerator_words,
+          .description = "Overrides the node's." },
+        { "Sandbox", "Transport", conf_parse_word, FIELD(transport),
+          .accepts = "auto, vsock or serial", .words = conf_transport_words,
+          .description = "Overrides the node's." },
+        {},
+};
+
+#undef FIELD
+#define FIELD(f) .offset = offsetof(ContainerConf, f), .fallback = ""
+
+const ConfKey container_conf_table[] = {
+        { "Container", "Bundle", conf_parse_path, FIELD(bundle),
+          .accepts = ACCEPTS_PATH, .description = "OCI bundle: a directory with config.json." },
+        { "Container", "RootDirectory", conf_parse_path, FIELD(root_directory),
+          .accepts = ACCEPTS_PATH, .description = "Directory of the host that becomes the root file system." },
+        { "Container", "Command", conf_parse_words, FIELD(command),
+          .accepts = "a command line, quoted as for a shell",
+          .description = "Program and arguments." },
+        { "Container", "Environment", conf_parse_environment, FIELD(environment),
+          .accepts = "words of the form NAME=VALUE, quoted as for a shell", .multiple = true,
+          .description = "Variables." },
+        { "Container", "WorkingDirectory", conf_parse_path, FIELD(working_directory),
+          .accepts = ACCEPTS_PATH, .description = "Directory in the container to start in." },
+        { "Container", "User", conf_parse_user_ids, FIELD(uid),
+          .accepts = "UID or UID:GID in numbers up to 4294967294", .description = "User and group to run as." },
+        { "Container", "ReadOnly", conf_parse_bool, FIELD(read_only),
+          .accepts = "yes or no", .description = "Root file system can not be written." },
+        { "Container", "Memory", conf_parse_memory, FIELD(memory),
+          .min = MIB(1), .max = VM_MEMORY_MAX,
+          .accepts = "whole mebibytes from 1M to 1T, like 64M", .description = "Memory limit in the guest." },
+        { "Container", "StopSignal", conf_parse_signal, FIELD(stop_signal),
+          .accepts = "a signal, like TERM, SIGINT or 15", .description = "Signal that asks it to stop." },
+        {},
+};

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Errors and notes of loading and translating: each names the property. */
+
+#include <unistd.h>
+
+#include "basic/fd.h"
+#include "basic/limits.h"
+#include "basic/test.h"
+#include "runtime/oci/spec-guest.h"
+#include "runtime/oci/spec-load.h"
+
+/* A small valid configuration, with something put into process, linux and the top level. */
+static char *make(const char *process, const char *linux_part, const char *top)
+{
+        char *text = NULL;
+
+        ASSERT_TRUE(asprintf(&text,
+                             "{\"ociVersion\":\"1.0.2\",\n"
+                             "\"process\":{\"args\":[\"a\"],\"cwd\":\"/\"%s},\n"
+                             "\"root\":{\"path\":\"rootfs\"},\n"
+                             "\"linux\":{\"namespaces\":[{\"type\":\"pid\"}]%s}%s}\n",
+                             process, linux_part, top) > 0);
+        return text;
+}
+
+static int load(const char *text, OciSpec **ret, char **reterr_message)
+{
+        return oci_spec_parse("config.json", text, strlen(text), ret, reterr_message);
+}
+
+static const struct {
+        const char *process, *linux_part, *top, *message;
+        int error;
+} bad[] = {
+        { ",\"user\":{\"uid\":\"0\"}", "", "", "config.json: process.user.uid: expected a number from 0 to 4294967295, found a string", EINVAL },
+        { ",\"user\":{\"uid\":-1}", "", "", "process.user.uid: expected a number from 0 to 4294967295, found -1", EINVAL },
+        { ",\"user\":{\"uid\":4294967296}", "", "", "process.user.uid: ", EINVAL },
+        { ",\"user\":{\"uid\":1.5}", "", "", "process.user.uid: expected a number from 0 to 4294967295, found a fraction", EINVAL },
+        { ",\"user\":{\"umask\":63}", "", "", "process.user.umask: not supported", EOPNOTSUPP },
+        { ",\"user\":[]", "", "", "process.user: expected an object, found a list", EINVAL },
+        { ",\"env\":\"A=1\"", "", "", "process.env: expected a list, found a string", EINVAL },
+        { ",\"env\":[\"A=1\",7]", "", "", "process.env[1]: expected a string, found a number", EINVAL },
+        { ",\"env\":[\"A=1\\u0000B=2\"]", "", "", "process.env[0]: string with a NUL", EINVAL },
+        { ",\"noNewPrivileges\":1", "", "", "process.noNewPrivileges: expected true or false, found a number", EINVAL },
+        { ",\"oomScoreAdj\":9223372036854775808", "", "", "process.oomScoreAdj: expected a number from -9223372036854775808", EINVAL },
+        { ",\"cwd\":\"tmp\"", "", "", "process.cwd: expected an absolute path", EINVAL },
+        { ",\"args\":[]", "", "", "process.args: no program is named", EINVAL },
+        { ",\"CWD\":\"/\"", "", "", "process.CWD: given twice", EINVAL },
+        { ",\"rlimits\":[{\"type\":\"RLIMIT_CORE\",\"hard\":1,\"soft\":2}]", "", "", "process.rlimits[0]: the soft limit", EINVAL },
+        { ",\"rlimits\":[{\"type\":\"NOFILE\",\"hard\":1,\"soft\":1}]", "", "", "process.rlimits[0].type: ", EINVAL },
+        { "", ",\"timeOffsets\":{\"monotonic\":{\"secs\":1}}", "", "linux.timeOffsets: not supported", EOPNOTSUPP },
+        { "", ",\"resources\":{\"unified\":{\"memory.high\":\"1M\"}}", "", "linux.resources.unified: not supported", EOPNOTSUPP },
+        { "", ",\"seccomp\":{\"listenerPath\":\"/x\"}", "", "linux.seccomp.listenerPath: not supported", EOPNOTSUPP },
+        { "", ",\"sysctl\":{\"a\\nb\":5}", "", "linux.sysctl.a\\x0ab: expected a string, found a number", EINVAL },
+        { "", ",\"namespaces\":[{\"type\":\"net\"}]", "", "linux.namespaces[0].type: expected pid, network", EINVAL },
+        { "", ",\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"pid\"}]", "", "linux.namespaces[1]: second 'pid'", EINVAL },
+        { "", "", ",\"mounts\":[{\"destination\":\"/a\",\"uidMappings\":[{}]}]", "mounts[0].uidMappings: not supported", EOPNOTSUPP },
+        { "", "", ",\"mounts\":[{\"destination\":\"a\"}]", "mounts[0].destination: expected an absolute path", EINVAL },
+        { "", "", ",\"mounts\":[{\"destination\":\"/a/../b\"}]", "mounts[0].destination: ", EINVAL },
+        { "", "", ",\"domainname\":\"x\"", "domainname: not supported", EOPNOTSUPP },
+        { "", "", ",\"ociVersion\":\"2.0.0\"", "ociVersion: expected 1.x", EINVAL },
+        { "", "", ",\"root\":{}", "root.path: missing", EINVAL },
+        { "", "", "}", "config.json:4: not JSON", EINVAL },
+        { "", "", ",", "config.json:4: not JSON", EINVAL },
+        { ",]", "", "", "config.json:2: not JSON", EINVAL },
+};
+
+TEST(errors)
+{
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                _cleanup_free_ char *text = make(bad[i].process, bad[i].linux_part, bad[i].top), *message = NULL;
+                _cleanup_oci_spec_ OciSpec *oci = NULL;
+                int r;
+
+                r = load(text, &oci, &message);
+                if (r != -bad[i].error)
+                        TEST_FAIL("%s: %d, %s", text, r, strempty(message));
+                ASSERT_CONTAINS(message, bad[i].message);
+                ASSERT_NULL(strchr(message, '\n'));
+                ASSERT_NULL(oci);
+        }
+}
+
+TEST(not_an_object)
+{
+        static const char *const texts[] = { "", " ", "[]", "7", "null", "{", "{\"ociVersion\":\"1.0.0\"", "\xff", "{}x" };
+
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+                _cleanup_oci_spec_ OciSpec *oci = NULL;
+                _cleanup_free_ char *message = NULL;
+
+                ASSERT_ERROR(load(texts[i], &oci, &message), EINVAL);
+                ASSERT_CONTAINS(message, "config.json");
+        }
+}
+
+TEST(missing_parts)
+{
+        _cleanup_oci_spec_ OciSpec *oci = NULL;
+        _cleanup_free_ char *message = NULL;
+
+        ASSERT_ERROR(load("{}", &oci, &message), EINVAL);
+        ASSERT_CONTAINS(message, "ociVersion");
+        ASSERT_ERROR(load("{\"ociVersion\":\"1.0.0\"}", &oci, &message), EINVAL);
+        ASSERT_CONTAINS(message, "process: missing");
+        ASSERT_ERROR(load("{\"ociVersion\":\"1.0.0\",\"process\":null}", &oci, &message), EINVAL);
+        ASSERT_CONTAINS(message, "process: missing");
+}
+
+TEST(notes)
+{
+        _cleanup_free_ char *text = make(",\"ioPriority\":{\"class\":\"IOPRIO_CLASS_RT\"}",
+                                         ",\"resources\":{\"memory\":{\"useHierarchy\":true},\"cpu\":{\"idle\":1}}",
+                                         ",\"new\":{\"a\":1},\"empty\":{}");
+        _cleanup_oci_spec_ OciSpec *oci = NULL;
+
+        ASSERT_OK(load(text, &oci, NULL));
+        ASSERT_EQ(oci->notes.n, 3);
+        ASSERT_STREQ(oci->notes.v[0], "config.json: process.ioPriority: not supported, ignored");
+        ASSERT_STREQ(oci->notes.v[1], "config.json: linux.resources.cpu.idle: not supported, ignored");
+        ASSERT_STREQ(oci->notes.v[2], "config.json: new: unknown property, ignored");
+}
+
+TEST(depth)
+{
+        _cleanup_free_ char *deep = malloc(100001), *message = NULL;
+        _cleanup_oci_spec_ OciSpec *oci = NULL;
+
+        memset(ASSERT_NOT_NULL(deep), '[', 100000);
+        deep[100000] = '\0';
+        ASSERT_ERROR(load(deep, &oci, &message), EINVAL);
+        ASSERT_CONTAINS(message, "not JSON");
+}
+
+TEST(sizes)
+{
+        _cleanup_free_ char *text = NULL, *large = NULL, *message = NULL;
+        _cleanup_oci_spec_ OciSpec *oci = NULL;
+        _cleanup_fclose_ FILE *f = NULL;
+        size_t n;
+
+        f = ASSERT_NOT_NULL(open_memstream(&text, &n));
+        fputs(",\"mounts\":[", f);
+        for (unsigned i = 0; i <= MOUNTS_MAX; i++)
+                fprintf(f, "%s{\"destination\":\"/a\"}", i > 0 ? "," : "");
+        fputs("]", f);
+        ASSERT_OK(fflush(f));
+        large = make("", "", text);
+        ASSERT_ERROR(load(large, &oci, &message), E2BIG);
+        ASSERT_CONTAINS(message, "mounts: more than 256");
+
+        /* Small objects that cost much: the arena's budget ends it, if not the length of the list. */
+        rewind(f);
+        fputs(",\"mounts\":[", f);
+        for (unsigned i = 0; i <= OCI_LIST_MAX; i++)
+                fprintf(f, "%s{}", i > 0 ? "," : "");
+        fputs("]", f);
+        ASSERT_OK(fflush(f));
+        free(large);
+        large = make("", "", text);
+        ASSERT_ERROR(load(large, &oci, &message), E2BIG);
+        ASSERT_CONTAINS(message, "mounts: more than 16384 elements");
+}
+
+TEST(files)
+{
+        char dir[] = "/tmp/test-spec-XXXXXX";
+        _cleanup_free_ char *message = NULL, *path = NULL, *missing = NULL;
+        _cleanup_oci_spec_ OciSpec *oci = NULL;
+
+        ASSERT_NOT_NULL(mkdtemp(dir));
+        ASSERT_TRUE(asprintf(&path, "%s/config.json", dir) > 0);
+        ASSERT_TRUE(asprintf(&missing, "%s/x", dir) > 0);
+
+        ASSERT_ERROR(oci_spec_load("rel", &oci, &message), EINVAL);
+        ASSERT_ERROR(oci_spec_load(missing, &oci, &message), ENOENT);
+        ASSERT_CONTAINS(message, "/x does not exist");
+        ASSERT_ERROR(oci_spec_load(dir, &oci, &message), ENOENT);
+        ASSERT_CONTAINS(message, "/config.json: No such file");
+
+        ASSERT_OK(write_file_atomic(path, "{", 1, 0644));
+        ASSERT_OK(truncate(path, (off_t) OCI_CONFIG_MAX + 1));
+        ASSERT_ERROR(oci_spec_load(dir, &oci, &message), EFBIG);
+        ASSERT_OK(rm_rf(dir));
+}
+
+static const struct {
+        const char *process, *linux_part, *top, *message;
+} not_for_guest[] = {
+        { ",\"terminal\":true", "", "", "process.terminal: a sandbox that is started as a unit has no terminal" },
+        { "", "", ",\"hooks\":{\"createRuntime\":[{\"path\":\"/a\"}],\"poststop\":[{\"path\":\"/b\"}]}",
+          "hooks are not supported yet: createRuntime, poststop" },
+        { "", ",\"devices\":[{\"path\":\"/dev/sda\",\"type\":\"b\",\"major\":8}]", "", "linux.devices[0]: block devices" },
+        { "", "", ",\"mounts\":[{\"destination\":\"/a\",\"type\":\"nfs\",\"source\":\"x:/\"}]",
+          "mounts[0].type: 'nfs' is not supported" },
+        { "", "", ",\"mounts\":[{\"destination\":\"/a\",\"type\":\"bind\"}]", "mounts[0].source: missing" },
+        { "", "", ",\"mounts\":[{\"destination\":\"/a\",\"type\":\"bind\",\"source\":\"b\"}]",
+          "mounts[0].source: 'b' is not an absolute path" },
+        { "", "", ",\"mounts\":[{\"destination\":\"/a\",\"type\":\"bind\",\"source\":\"/b\",\"options\":[\"idmap=uids\"]}]",
+          "mounts[0].options: 'idmap' is not supported" },
+};
+
+TEST(guest_errors)
+{
+        for (size_t i = 0; i < ELEMENTSOF(not_for_guest); i++) {
+                _cleanup_free_ char *text = make(not_for_guest[i].process, not_for_guest[i].linux_part,
+                                                 not_for_guest[i].top),
+                                    *message = NULL;
+                _cleanup_oci_shares_ OciShares shares = {};
+                _cleanup_oci_spec_ OciSpec *oci = NULL;
+
+                ASSERT_OK(load(text, &oci, NULL));
+                /* The root's relative path would be the first thing to fail, without a bundle. */
+                oci->spec->root->path = oci_spec_strdup(oci, "/r");
+                ASSERT_TRUE(oci_spec_to_guest(oci, "web", &shares, &message) < 0);
+                ASSERT_CONTAINS(message, not_for_guest[i].message);
+                ASSERT_EQ(shares.n, 0);
+        }
+}
+
+TEST(share_names)
+{
+        static const struct {
+                const char *source, *name;
+        } cases[] = {
+                { "/srv/a", "web-0-a" },
+                { "/srv/a//", "web-0-a" },
+                { "/", "web-0-root" },
+                { "/srv/a b\\u00e4", "web-0-a_b__" },
+                { "/srv/..", "web-0-.." },
+                { "/procx", "web-0-procx" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *top = NULL, *text = NULL, *want = NULL;
+                _cleanup_oci_shares_ OciShares shares = {};
+                _cleanup_oci_spec_ OciSpec *oci = NULL;
+
+                ASSERT_TRUE(asprintf(&top, ",\"mounts\":[{\"destination\":\"/a\",\"type\":\"none\",\"source\":\"%s\","
+                                     "\"options\":[\"bind\",\"ro\",\"rw\"]}]", cases[i].source) > 0);
+                text = make("", "", top);
+                ASSERT_OK(load(text, &oci, NULL));
+                oci->bundle = strdup("/bundle");
+                ASSERT_OK(oci_spec_to_guest(oci, "web", &shares, NULL));
+                ASSERT_EQ(shares.n, 2);
+                ASSERT_STREQ(shares.v[0].source, "/bundle/rootfs");
+                ASSERT_STREQ(shares.v[0].name, "web/rootfs");
+                ASSERT_STREQ(shares.v[1].name, cases[i].name);
+                ASSERT_FALSE(shares.v[1].read_only);
+                ASSERT_TRUE(asprintf(&want, OCI_GUEST_SHARE "/%s", cases[i].name) > 0);
+                ASSERT_STREQ(oci->spec->mounts[0]->source, want);
+        }
+}
+
+DEFINE_TEST_MAIN

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The body of a sandbox, shared by the sandbox-*.c files, which are one object cut by concern:
+ *
+ *      sandbox.c           phases, failure and end
+ *      sandbox-plan.c      configuration → machine description, specs, shared directory
+ *      sandbox-start.c     scope, boot, connections
+ *      sandbox-container.c the life of one container
+ *      sandbox-stop.c      the way down
+ *      sandbox-adopt.c     taking over a running machine
+ *      sandbox-health.c    health checks
+ *      sandbox-log.c       what goes to the journal
+ */
+
+#include "runtime/agent-client/agent.h"
+#include "runtime/agent-client/transport.h"
+#include "runtime/conf/node-conf.h"
+#include "runtime/conf/sandbox-conf.h"
+#include "runtime/log/events.h"
+#include "runtime/log/relay.h"
+#include "runtime/oci/spec-load.h"
+#include "runtime/sandbox/sandbox.h"
+#include "runtime/sandbox/state-file.h"
+#include "runtime/store/virtiofsd.h"
+#include "runtime/unit/scope.h"
+#include "runtime/vmm/vmm.h"
+
+typedef enum ContainerPhase {
+        CONTAINER_PLANNED,
+        CONTAINER_OPENING,              /* its two output streams */
+        CONTAINER_CREATING,
+        CONTAINER_STARTING,
+        CONTAINER_RUNNING,
+        CONTAINER_EXITED,
+        CONTAINER_REMOVED,
+        _CONTAINER_PHASE_MAX,
+} ContainerPhase;
+
+enum {
+        STREAM_STDOUT,
+        STREAM_STDERR,
+        _STREAM_MAX,
+};
+
+typedef struct SandboxContainer SandboxContainer;
+
+/* One output stream of a container on its way through the relay. */
+typedef struct ContainerStream {
+        SandboxContainer *container;
+        const char *name;               /* "stdout", "stderr" */
+        uint32_t port;                  /* what the guest knows it by */
+        bool open;                      /* the relay still reads it */
+} ContainerStream;
+
+struct SandboxContainer {
+        Sandbox *sandbox;
+        char *name;                     /* also its id in the guest */
+        int stop_signal;
+        ContainerPhase phase;
+        OciSpec *spec;                  /* until it is created */
+        ContainerStream streams[_STREAM_MAX];
+        unsigned opening;               /* streams that are not connected yet */
+        void (*on_open)(SandboxContainer *c);   /* once all are */
+        bool removing;
+        int status;                     /* once EXITED: code, or 128 + signal */
+};
+
+struct Sandbox {
+        sd_event *event;
+        char *id, *run_dir, *share_dir;
+        char *service_name, *scope_name;
+        SandboxHandlers handlers;
+
+        NodeConf *node;
+        SandboxConf *conf;              /* NULL after adoption */
+        usec_t stop_timeout;
+        VmConfig config;                /* until the VMM is spawned */
+        char *virtiofsd_path;
+        VmAccel accel;
+        VmTransport transport_kind;
+
+        SandboxPhase phase;
+        PhaseTimes times;
+        bool started;                   /* on_running was called */
+        bool stop_requested;
+        bool forced;                    /* no more questions to the agent */
+
+        bool failed;
+        int exit_status;
+        char *result;                   /* why it failed */
+
+        UnitBus *bus;
+        ScopeOp *scope_op;
+        bool have_scope;
+
+        Vmm *vmm;
+        Virtiofsd *virtiofsd;
+        bool virtiofsd_gone;
+        int kept_vmm_stderr, kept_virtiofsd_stderr;     /* from an earlier supervisor, until adopted */
+        Transport *transport;
+        TtrpcClient *agent;
+        Relay *relay;
+        bool log_connected;
+
+        SandboxContainer *containers;
+        size_t n_containers;
+
+        sd_event_source *timer;         /* the deadline of the phase */
+        sd_event_source *lost_timer;    /* agent lost: has the machine ended, too? */
+        sd_event_source *health_timer;
+        sd_event_source *defer;         /* work for the next turn of the loop */
+        char *lost_text;
+        usec_t last_alive;
+        bool health_pending;
+};
+
+/* sandbox.c */
+void sandbox_set_phase(Sandbox *s, SandboxPhase phase);
+void sandbox_status(Sandbox *s, const char *format, ...) _printf_(2, 3);
+/* The first failure counts; then everything is taken down without the agent. */
+void sandbox_fail(Sandbox *s, int exit_status, const char *format, ...) _printf_(3, 4);
+/* Runs fn from the loop; timeout 0 disarms. One deadline a sandbox. */
+void sandbox_arm_timer(Sandbox *s, usec_t timeout, sd_event_time_handler_t fn);
+void sandbox_disarm_timer(Sandbox *s);
+void sandbox_finish(Sandbox *s);
+int sandbox_save_state(Sandbox *s);
+char *sandbox_path(const Sandbox *s, const char *name);
+
+/* sandbox-plan.c: returns an exit status of sysexits.h and a text on failure, else 0. */
+int sandbox_plan(Sandbox *s, char **reterr_message);
+int sandbox_load_node_conf(Sandbox *s, char **reterr_message);
+
+/* sandbox-start.c */
+void sandbox_start_machine(Sandbox *s);
+/* Connects agent and log; goes on with the containers, or with sandbox_adopt_connected(). */
+void sandbox_connect_agent(Sandbox *s);
+int sandbox_open_transport(Sandbox *s, uint32_t cid, char **reterr_message);
+const VmmHandlers *sandbox_vmm_handlers(void);
+const VirtiofsdHandlers *sandbox_virtiofsd_handlers(void);
+void sandbox_agent_lost(Sandbox *s, const char *text);
+
+/* sandbox-container.c */
+int sandbox_add_container(Sandbox *s, const char *name, int stop_signal, SandboxContainer **ret);
+void sandbox_container_done(SandboxContainer *c);
+void sandbox_start_containers(Sandbox *s);
+/* After adoption: new output streams for a container that runs. */
+void sandbox_attach_container(SandboxContainer *c);
+void sandbox_wait_container(SandboxContainer *c);
+void sandbox_remove_container(SandboxContainer *c);
+void sandbox_container_exited(SandboxContainer *c, int status);
+SandboxContainer *sandbox_find_container(Sandbox *s, const char *name);
+
+/* sandbox-stop.c */
+void sandbox_begin_stop(Sandbox *s);
+/* Takes whatever step is next on the way down. */
+void sandbox_stop_continue(Sandbox *s);
+void sandbox_machine_gone(Sandbox *s);
+
+/* sandbox-adopt.c: false if there is nothing to take over. */
+bool sandbox_adopt(Sandbox *s);
+void sandbox_adopt_connected(Sandbox *s);
+
+/* sandbox-health.c */
+void sandbox_start_health(Sandbox *s);
+void sandbox_stop_health(Sandbox *s);
+
+/* sandbox-log.c */
+int sandbox_log_init(Sandbox *s, char **reterr_message);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * One sandbox from its definition to its end: the object that owns machine, agent connection, containers
+ * and log relay, and drives them through the phases of phase.h. Asynchronous on an sd-event loop; one
+ * sandbox a process.
+ *
+ * Ends exactly once with on_finished, after everything it made is gone again. Whatever goes wrong is kept
+ * as one line of text and an exit status (sysexits.h for failures of ours):
+ *
+ *      0               stopped on request, or every container exited with 0
+ *      1..255          the status of the first container that did not exit with 0
+ *      EX_UNAVAILABLE  the host lacks something (QEMU, virtiofsd, a device, systemd)
+ *      EX_SOFTWARE     the machine or the agent failed
+ *      EX_OSERR        this host failed us (memory, mounts, processes)
+ *      EX_CONFIG       configuration, definition, bundle, kernel or image are wrong or missing
+ */
+
+#include <systemd/sd-event.h>
+
+#include "basic/cleanup.h"
+#include "runtime/sandbox/phase.h"
+
+typedef struct Sandbox Sandbox;
+
+typedef struct SandboxHandlers {
+        /* One line for `systemctl status`. */
+        void (*on_status)(Sandbox *s, const char *text, void *userdata);
+        /* All containers run. */
+        void (*on_running)(Sandbox *s, void *userdata);
+        /* The agent answered a health check. */
+        void (*on_alive)(Sandbox *s, void *userdata);
+        /* Nothing is left; text is NULL for an orderly end on request. */
+        void (*on_finished)(Sandbox *s, int exit_status, const char *text, void *userdata);
+        /* To be kept for a supervisor that takes over after a crash (sandbox_give_fd). fd may be empty. */
+        void (*on_keep_fd)(Sandbox *s, const char *name, int fd, void *userdata);
+        void *userdata;
+} SandboxHandlers;
+
+/* Names of descriptors that are kept; letters and '-' only (sd_pid_notify_with_fds(3)). */
+#define KEPT_VMM_STDERR "vmm-stderr"
+#define KEPT_VIRTIOFSD_STDERR "virtiofsd-stderr"
+
+/* run_dir: /run/kata/ID, exists (RuntimeDirectory= of the unit). */
+int sandbox_new(Sandbox **ret, sd_event *event, const char *id, const char *run_dir,
+                const SandboxHandlers *handlers, char **reterr_message);
+Sandbox *sandbox_free(Sandbox *s);
+DEFINE_CLEANUP_FUNC(Sandbox *, sandbox_free)
+
+/* Before sandbox_start(): a descriptor that an earlier supervisor kept. Takes fd. */
+void sandbox_give_fd(Sandbox *s, const char *name, int fd);
+
+/*
+ * Starts it; or takes over the machine that an earlier supervisor of the same name left running. All
+ * outcomes come through the handlers.
+ */
+void sandbox_start(Sandbox *s);
+
+/* Orderly stop. May be called in any phase and more than once. */
+void sandbox_stop(Sandbox *s);
+
+SandboxPhase sandbox_phase(const Sandbox *s);
+
+const char *sandbox_id(const Sandbox *s);

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* State file of a sandbox: see state-file.h. Root's own file, still parsed strictly: it may be torn by hand. */
+
+#include "runtime/sandbox/state-file.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+
+#include "basic/error.h"
+#include "basic/fd.h"
+#include "basic/limits.h"
+
+#define STATE_FILE_MAX KIB(64)
+
+void sandbox_state_done(SandboxState *state)
+{
+        for (size_t i = 0; i < state->n_containers; i++)
+                free(state->containers[i].name);
+        free(state->containers);
+        *state = (SandboxState) {};
+}
+
+int sandbox_state_add_container(SandboxState *state, const char *name, int stop_signal, bool exited,
+                                int status)
+{
+        ContainerStateEntry *grown;
+        char *copy;
+
+        if (state->n_containers >= CONTAINERS_MAX)
+                return -E2BIG;
+
+        grown = reallocarray(state->containers, state->n_containers + 1, sizeof(*grown));
+        if (!grown)
+                return -ENOMEM;
+        state->containers = grown;
+
+        copy = strdup(name);
+        if (!copy)
+                return -ENOMEM;
+
+        state->containers[state->n_containers++] = (ContainerStateEntry) {
+                .name = copy,
+                .stop_signal = stop_signal,
+                .exited = exited,
+                .status = status,
+        };
+        return 0;
+}
+
+int sandbox_state_save(const SandboxState *state, const char *path)
+{
+        _cleanup_free_ char *text = NULL;
+        size_t n;
+        FILE *f = open_memstream(&text, &n);
+
+        if (!f)
+                return -ENOMEM;
+
+        fprintf(f, "version=%u\nrunning=%d\nstop_timeout=%" PRIu64 "\n", SANDBOX_STATE_VERSION,
+                state->running, state->stop_timeout);
+        if (state->virtiofsd_pid > 0)
+                fprintf(f, "virtiofsd=%d %" PRIu64 "\n", (int) state->virtiofsd_pid,
+                        state->virtiofsd_start_time);
+        for (size_t i = 0; i < state->n_containers; i++) {
+                const ContainerStateEntry *c = &state->containers[i];
+
+                fprintf(f, "container=%s %d %d %d\n", c->name, c->stop_signal, c->exited, c->status);
+        }
+        if (fclose(f) != 0)
+                return -ENOMEM;
+
+        return write_file_atomic(path, text, n, 0600);
+}
+
+static int parse_virtiofsd(SandboxState *state, char *value)
+{
+        char *pid = strsep(&value, " ");
+        uint32_t v;
+        int r;
+
+        r = parse_u32(pid, &v);
+        if (r >= 0 && (v == 0 || v > INT32_MAX))
+                r = -EINVAL;
+        if (r >= 0)
+                r = parse_u64(value, &state->virtiofsd_start_time);
+        if (r < 0)
+                return r;
+
+        state->virtiofsd_pid = (pid_t) v;
+        return 0;
+}
+
+static int parse_container(SandboxState *state, char *value)
+{
+        const char *name = strsep(&value, " "), *words[3] = {};
+        uint32_t numbers[3];
+        int r;
+
+        for (size_t i = 0; i < ELEMENTSOF(words); i++) {
+                words[i] = strsep(&value, " ");
+                r = words[i] ? parse_u32(words[i], &numbers[i]) : -EINVAL;
+                if (r < 0)
+                        return r;
+        }
+        if (value || !id_is_valid(name, CONTAINER_ID_MAX) || numbers[0] < 1 || numbers[0] > 64 ||
+            numbers[1] > 1 || numbers[2] > 255)
+                return -EINVAL;
+
+        return sandbox_state_add_container(state, name, (int) numbers[0], numbers[1], (int) numbers[2]);
+}
+
+static int parse_line(SandboxState *state, const char *key, char *value, bool *version_seen)
+{
+        uint64_t v;
+        int r;
+
+        if (streq(key, "version")) {
+                r = parse_u64(value, &v);
+                if (r >= 0 && v != SANDBOX_STATE_VERSION)
+                        r = -EOPNOTSUPP;
+                *version_seen = r >= 0;
+                return r;
+        }
+        if (streq(key, "running"))
+                return parse_bool(value, &state->running);
+        if (streq(key, "stop_timeout"))
+                return parse_u64(value, &state->stop_timeout);
+        if (streq(key, "virtiofsd"))
+                return parse_virtiofsd(state, value);
+        if (streq(key, "container"))
+                return parse_container(state, value);
+
+        return -EINVAL;
+}
+
+int sandbox_state_load(SandboxState *ret, const char *path, char **reterr_message)
+{
+        _cleanup_(sandbox_state_done) SandboxState state = {};
+        _cleanup_free_ char *text = NULL;
+        char *line, *rest;
+        bool version_seen = false;
+        unsigned n = 0;
+        int r;
+
+        r = read_file_at(AT_FDCWD, path, STATE_FILE_MAX, &text, NULL);
+        if (r == -ENOENT)
+                return r;
+        if (r < 0)
+                return error_setf(reterr_message, r, "'%s' can not be read: %s", path, strerror(-r));
+
+        for (rest = text; (line = strsep(&rest, "\n"));) {
+                char *value = strchr(line, '=');
+
+                n++;
+                if (!*line)
+                        continue;
+                if (value)
+                        *value++ = '\0';
+                r = value ? parse_line(&state, line, value, &version_seen) : -EINVAL;
+                if (r < 0)
+                        return error_setf(reterr_message, r, "%s:%u: %s", path, n,
+                                          r == -EOPNOTSUPP ? "written by a newer version" :
+                                                             "not a line of a sandbox state");
+        }
+        if (!version_seen)
+                return error_setf(reterr_message, EINVAL, "%s: no version", path);
+
+        *ret = state;
+        state = (SandboxState) {};
+        return 0;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What a restarted supervisor has to know of a sandbox besides its machine (vmm-state.h): RUN_DIR/sandbox.state,
+ * key=value lines, written whole. The state of the units is the truth, this file is a help to find it.
+ */
+
+#include <sys/types.h>
+
+#include "basic/parse.h"
+
+#define SANDBOX_STATE_VERSION 1U
+#define SANDBOX_STATE_FILE "sandbox.state"
+#define MACHINE_STATE_FILE "vmm.state"
+
+typedef struct ContainerStateEntry {
+        char *name;
+        int stop_signal;
+        bool exited;
+        int status;             /* if exited */
+} ContainerStateEntry;
+
+typedef struct SandboxState {
+        bool running;           /* all containers had been started */
+        usec_t stop_timeout;
+        pid_t virtiofsd_pid;    /* 0: none */
+        uint64_t virtiofsd_start_time;
+        ContainerStateEntry *containers;
+        size_t n_containers;
+} SandboxState;
+
+void sandbox_state_done(SandboxState *state);
+int sandbox_state_add_container(SandboxState *state, const char *name, int stop_signal, bool exited,
+                                int status);
+
+int sandbox_state_save(const SandboxState *state, const char *path);
+/* -ENOENT: there is none; -EINVAL, -EOPNOTSUPP (newer version): with a text. */
+int sandbox_state_load(SandboxState *ret, const char *path, char **reterr_message);

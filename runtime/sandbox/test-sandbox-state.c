@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tests of phases and of the state file. */
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "basic/fd.h"
+#include "basic/test.h"
+#include "runtime/sandbox/phase.h"
+#include "runtime/sandbox/state-file.h"
+
+TEST(every_phase_can_end)
+{
+        for (SandboxPhase p = 0; p < PHASE_DEAD; p++) {
+                ASSERT_TRUE(sandbox_phase_may_follow(p, PHASE_DEAD));
+                ASSERT_FALSE(sandbox_phase_may_follow(PHASE_DEAD, p));
+                ASSERT_FALSE(streq(sandbox_phase_to_string(p), "unknown"));
+        }
+        ASSERT_TRUE(sandbox_phase_may_follow(PHASE_SCOPE, PHASE_BOOTING));
+        ASSERT_FALSE(sandbox_phase_may_follow(PHASE_RUNNING, PHASE_BOOTING));
+        ASSERT_FALSE(sandbox_phase_may_follow(PHASE_STOPPING_VM, PHASE_STOPPING_AGENT));
+}
+
+TEST(times)
+{
+        PhaseTimes t = { .entered = { [PHASE_PREPARING] = 1000000, [PHASE_SCOPE] = 1012000,
+                                      [PHASE_BOOTING] = 1020000, [PHASE_RUNNING] = 2020000 } };
+        _cleanup_free_ char *text = phase_times_to_string(&t);
+
+        ASSERT_STREQ(text, "preparing 12ms, scope 8ms, booting 1000ms; total 1020ms");
+}
+
+TEST(round_trip)
+{
+        char path[] = "/tmp/test-state-XXXXXX";
+        SandboxState a = { .running = true, .stop_timeout = 10 * USEC_PER_SEC, .virtiofsd_pid = 42,
+                           .virtiofsd_start_time = 4711 }, b;
+
+        close(mkstemp(path));
+        ASSERT_OK(sandbox_state_add_container(&a, "web", 15, false, 0));
+        ASSERT_OK(sandbox_state_add_container(&a, "db", 2, true, 137));
+        ASSERT_OK(sandbox_state_save(&a, path));
+        ASSERT_OK(sandbox_state_load(&b, path, NULL));
+        ASSERT_TRUE(b.running);
+        ASSERT_EQ(b.virtiofsd_pid, 42);
+        ASSERT_EQ(b.n_containers, 2);
+        ASSERT_STREQ(b.containers[1].name, "db");
+        ASSERT_EQ(b.containers[1].status, 137);
+        ASSERT_TRUE(b.containers[1].exited);
+        sandbox_state_done(&a);
+        sandbox_state_done(&b);
+        unlink(path);
+        ASSERT_ERROR(sandbox_state_load(&b, path, NULL), ENOENT);
+}
+
+TEST(bad_files)
+{
+        static const struct {
+                const char *text;
+                int error;
+        } cases[] = {
+                { "", EINVAL },
+                { "version=2\n", EOPNOTSUPP },
+                { "version=1\nnonsense\n", EINVAL },
+                { "version=1\ncontainer=../x 15 0 0\n", EINVAL },
+                { "version=1\ncontainer=web 15 0\n", EINVAL },
+                { "version=1\ncontainer=web 15 0 0 0\n", EINVAL },
+                { "version=1\ncontainer=web 99 0 0\n", EINVAL },
+                { "version=1\nvirtiofsd=-1 5\n", EINVAL },
+                { "version=1\nvirtiofsd=5\n", EINVAL },
+        };
+        char path[] = "/tmp/test-state-XXXXXX";
+
+        close(mkstemp(path));
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *m = NULL;
+                SandboxState s;
+
+                ASSERT_OK(write_file_atomic(path, cases[i].text, strlen(cases[i].text), 0600));
+                ASSERT_ERROR(sandbox_state_load(&s, path, &m), cases[i].error);
+                ASSERT_CONTAINS(m, path);
+        }
+        unlink(path);
+}
+
+DEFINE_TEST_MAIN

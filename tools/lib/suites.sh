@@ -1,0 +1,173 @@
+# shellcheck shell=bash disable=SC2034
+# SPDX-License-Identifier: Apache-2.0
+#
+# The suites of tools/check. A suite is a function suite_NAME; dashes of its name are underscores here.
+
+SUITES=(lint unit sanitize fuzz guest live-trixie live-bookworm vm)
+FUZZ_SECONDS=${KATA_FUZZ_SECONDS:-6}
+VM_SUITE_TIMEOUT=2400
+
+suite_log() {
+        REPLY=$CACHE_ROOT/logs/check-$1.log
+}
+
+# A command in the trixie tree that sees the checkout at /src.
+in_source() {
+        tree_get trixie
+        enter --root "$REPLY" --ro "$SOURCE:/src" --chdir /src -- "$@"
+}
+
+shell_files() {
+        local file
+        while read -r file; do
+                [[ $(head -c 64 "$SOURCE/$file" | tr -d '\0') =~ ^'#!'.*[/\ ](ba)?sh|'shellcheck shell=' ]] || continue
+                printf '%s\n' "$file"
+        done < <(source_files | grep -vE '^tests/fuzz/|\.(c|h|proto|md)$')
+}
+
+suite_lint() {
+        local files=()
+        mapfile -t files < <(shell_files)
+        suite_log shellcheck
+        result_command "shellcheck of ${#files[@]} files" "$REPLY" in_source shellcheck -x "${files[@]}"
+        suite_log lint-layers
+        result_command "includes keep to the layers" "$REPLY" "$TOOLS/lint-layers"
+        result_command "lint-layers finds what is wrong" "$REPLY" "$TOOLS/lint-layers" --self-test
+        suite_log lint-files
+        result_command "files keep to the rules" "$REPLY" "$TOOLS/lint-files"
+        result_command "lint-files finds what is wrong" "$REPLY" "$TOOLS/lint-files" --self-test
+}
+
+# check_meson RELEASE VARIANT: builds, runs the unit tests, counts them.
+check_meson() {
+        local release=$1 variant=$2 name="$1, $2" failed=$RESULT_FAILED log
+        suite_log "build-$release-$variant"
+        result_command "build ($name)" "$REPLY" build_compile "$release" "$variant"
+        ((RESULT_FAILED == failed)) || return 0
+        step "unit tests of $name"
+        build_compile "$release" "$variant"
+        suite_log "unit-$release-$variant"
+        log=$REPLY
+        rm -f "$BUILD_DIR/build/meson-logs/testlog.json"
+        build_enter "$release" "$BUILD_DIR" \
+                --env ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
+                --env UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 -- \
+                meson test --no-rebuild --print-errorlogs >"$log" 2>&1 || tail -n 60 "$log" | sed 's/^/    /'
+        if [[ -e $BUILD_DIR/build/meson-logs/testlog.json ]]; then
+                result_meson "$name" "$BUILD_DIR/build/meson-logs/testlog.json"
+        else
+                result_fail "unit tests of $name did not run"
+        fi
+        cache_unlock "$BUILD_LOCK"
+}
+
+suite_unit() {
+        check_meson trixie install
+        check_meson bookworm install
+        suite_log build-trixie-clang
+        result_command "build (trixie, clang)" "$REPLY" build_compile trixie clang
+}
+
+suite_sanitize() {
+        check_meson trixie sanitize
+}
+
+# Each target starts from its corpus in the checkout and may not crash, hang or eat memory.
+suite_fuzz() {
+        local failed=$RESULT_FAILED target name seeds
+        suite_log build-fuzz
+        result_command "build (trixie, fuzz)" "$REPLY" build_compile trixie fuzz
+        ((RESULT_FAILED == failed)) || return 0
+        build_compile trixie fuzz
+        while read -r target; do
+                name=${target##*/fuzz-}
+                seeds=/src/tests/fuzz/$name
+                if [[ ! -d $BUILD_DIR$seeds ]]; then
+                        result_fail "fuzz: $name has no corpus in tests/fuzz/$name"
+                        continue
+                fi
+                suite_log "fuzz-$name"
+                step "fuzzing $name for $FUZZ_SECONDS s"
+                result_command "fuzz: $name" "$REPLY" build_enter trixie "$BUILD_DIR" -- /bin/sh -euc '
+                        mkdir /tmp/corpus /tmp/found
+                        exec "$1" -max_total_time="$2" -timeout=10 -rss_limit_mb=1024 -verbosity=0 \
+                                -print_final_stats=1 -artifact_prefix=/tmp/found/ /tmp/corpus "$3"
+                ' sh "/build${target#"$BUILD_DIR/build"}" "$FUZZ_SECONDS" "$seeds"
+        done < <(find "$BUILD_DIR/build" -maxdepth 3 -type f -name 'fuzz-*' -perm -u+x | sort)
+        cache_unlock "$BUILD_LOCK"
+}
+
+# Kernel and image as they are built for the nodes.
+suite_guest() {
+        local kernel image install
+        suite_log guest-kernel
+        result_command "guest kernel builds" "$REPLY" guest_kernel_get
+        suite_log guest-image
+        result_command "guest image builds" "$REPLY" guest_image_get
+        ((RESULT_FAILED == 0)) || return 0
+        guest_kernel_get
+        kernel=$REPLY
+        guest_image_get
+        image=$REPLY
+        build_get "$GUEST_RELEASE"
+        install=$REPLY
+        tree_get "$GUEST_RELEASE"
+        suite_log guest-verify
+        result_command "guest image matches its root hash" "$REPLY" \
+                guest_verify "$image" "$install"
+        suite_log guest-again
+        result_command "a second build of the guest image is identical" "$REPLY" \
+                guest_image_again "$image" "$install"
+        suite_log guest-boot
+        if [[ -x $SOURCE/kernel/boot-test ]]; then
+                result_command "guest kernel boots a verified root" "$REPLY" guest_boot_test "$kernel"
+        fi
+}
+
+guest_verify() {
+        tree_get "$GUEST_RELEASE"
+        enter --root "$REPLY" --over "$2" --ro "$1:/image" -- \
+                kata-image verify --image /image/guest.img --params /image/guest.params
+}
+
+guest_image_again() {
+        tree_get "$GUEST_RELEASE"
+        enter --root "$REPLY" --over "$2" --ro "$1:/image" -- /bin/sh -euc '
+                mkdir /tmp/again
+                kata-image build --root / --agent /usr/bin/kata-agent --output-dir /tmp/again
+                for file in /image/*; do
+                        cmp "$file" "/tmp/again/${file##*/}"
+                done
+        '
+}
+
+guest_boot_test() {
+        tree_get "$GUEST_RELEASE"
+        enter --root "$REPLY" --ro "$SOURCE:/src" --ro "$1:/kernel" --env TMPDIR=/tmp -- \
+                /src/kernel/boot-test --kernel /kernel/vmlinux --virtiofsd /usr/libexec/virtiofsd
+}
+
+# check_node NAME ARGUMENTS...: the live suites in a node; their lines are shown as they come.
+check_node() {
+        local name=$1 log
+        shift
+        suite_log "$name"
+        log=$REPLY
+        "$TOOLS/node" "$@" -- /usr/lib/kata-tests/run-all 2>&1 </dev/null | tee "$log" |
+                grep -vE '^[0-9]+ passed, ' || true
+        # What the tool itself says comes on standard error, before or after the result.
+        grep -vE '^(==>|warning:) ' "$log" >"$log.results" || true
+        result_last_line "$name" "$log.results"
+}
+
+suite_live_trixie() {
+        check_node live-trixie --release trixie run
+}
+
+suite_live_bookworm() {
+        check_node live-bookworm --release bookworm run
+}
+
+suite_vm() {
+        check_node vm --timeout "$VM_SUITE_TIMEOUT" vm
+}
