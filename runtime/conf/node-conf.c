@@ -200,6 +200,8 @@ static int read_files(const char *root, EconfFiles *ret, char **reterr_message)
          */
         e = econf_readDirsHistory(&files.v, &files.n, vendor, admin, "kata", "conf", "=", "#");
         if (e == ECONF_NOFILE && files.n == 0) {
+                /* 0.5.1 leaves an empty list behind, 0.7 NULL. */
+                free(files.v);
                 *ret = (EconfFiles) {};
                 return 0;
         }
