@@ -483,7 +483,8 @@ int json_parse_object(const char *file, const char *text, size_t size, json_obje
         tokener = json_tokener_new_ex((int) OCI_DEPTH_MAX);
         if (!tokener)
                 return -ENOMEM;
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+        /* Not JSON_TOKENER_VALIDATE_UTF8: 0.18 refuses valid text. read_string() checks. */
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
         object = json_tokener_parse_ex(tokener, text, (int) size);
         e = json_tokener_get_error(tokener);
         end = json_tokener_get_parse_end(tokener);
