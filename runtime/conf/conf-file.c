@@ -44,18 +44,21 @@ static int check_text(const char *name, const char *text, size_t size, char **re
         const char *start = text;
 
         if (size > CONFIG_FILE_MAX)
-                return error_setf(reterr_message, -EFBIG, "%s: larger than %zu KiB", name, CONFIG_FILE_MAX / 1024);
+                return error_setf(reterr_message, -EFBIG, "%s: larger than %zu KiB", name,
+                                  CONFIG_FILE_MAX / 1024);
 
         for (const char *p = text; p <= text + size; p++) {
                 if (p < text + size && *p != '\n') {
                         if (((unsigned char) *p < 0x20 && *p != '\t') || *p == 0x7f)
-                                return error_setf(reterr_message, -EINVAL, "%s:%u: control character 0x%02x",
-                                                  name, line, (unsigned char) *p);
+                                return error_setf(reterr_message, -EINVAL,
+                                                  "%s:%u: control character 0x%02x", name, line,
+                                                  (unsigned char) *p);
                         continue;
                 }
 
                 if (!utf8_is_valid(start, (size_t) (p - start)))
-                        return error_setf(reterr_message, -EINVAL, "%s:%u: not valid UTF-8", name, line);
+                        return error_setf(reterr_message, -EINVAL, "%s:%u: not valid UTF-8", name,
+                                          line);
                 start = p + 1;
                 line++;
         }
@@ -63,23 +66,27 @@ static int check_text(const char *name, const char *text, size_t size, char **re
         return 0;
 }
 
-static int add_section(ConfFile *file, const char *name, char *text, unsigned line, char **reterr_message)
+static int add_section(ConfFile *file, const char *name, char *text, unsigned line,
+                       char **reterr_message)
 {
         size_t n = strlen(text);
         ConfSection *v;
 
         if (text[n - 1] != ']')
-                return error_setf(reterr_message, -EINVAL, "%s:%u: section header without ']' at its end", name, line);
+                return error_setf(reterr_message, -EINVAL,
+                                  "%s:%u: section header without ']' at its end", name, line);
         text[n - 1] = '\0';
         text = strip(text + 1);
 
         if (!*text || strlen(text) > SECTION_NAME_MAX || strpbrk(text, "[]"))
-                return error_setf(reterr_message, -EINVAL, "%s:%u: section name is empty, too long or has brackets",
-                                  name, line);
+                return error_setf(reterr_message, -EINVAL,
+                                  "%s:%u: section name is empty, too long or has brackets", name,
+                                  line);
         for (size_t i = 0; i < file->n_sections; i++)
                 if (streq(file->sections[i].name, text))
-                        return error_setf(reterr_message, -EINVAL, "%s:%u: [%s] is there already, in line %u",
-                                          name, line, text, file->sections[i].line);
+                        return error_setf(reterr_message, -EINVAL,
+                                          "%s:%u: [%s] is there already, in line %u", name, line,
+                                          text, file->sections[i].line);
         if (file->n_sections >= CONFIG_SECTIONS_MAX)
                 return error_setf(reterr_message, -E2BIG, "%s:%u: more than %u sections",
                                   name, line, CONFIG_SECTIONS_MAX);
@@ -99,31 +106,36 @@ static int add_section(ConfFile *file, const char *name, char *text, unsigned li
 static bool key_is_valid(const char *s)
 {
         for (const char *p = s; *p; p++)
-                if (!(*p >= 'a' && *p <= 'z') && !(*p >= 'A' && *p <= 'Z') && !(*p >= '0' && *p <= '9' && p > s))
+                if (!(*p >= 'a' && *p <= 'z') && !(*p >= 'A' && *p <= 'Z') &&
+                    !(*p >= '0' && *p <= '9' && p > s))
                         return false;
 
         return *s && strlen(s) <= KEY_NAME_MAX;
 }
 
-static int add_entry(ConfFile *file, const char *name, char *text, unsigned line, char **reterr_message)
+static int add_entry(ConfFile *file, const char *name, char *text, unsigned line,
+                     char **reterr_message)
 {
         char *equals = strchr(text, '='), *key, *value;
         ConfEntry *v;
 
         if (!equals)
-                return error_setf(reterr_message, -EINVAL, "%s:%u: neither [Section] nor Key=value", name, line);
+                return error_setf(reterr_message, -EINVAL, "%s:%u: neither [Section] nor Key=value",
+                                  name, line);
 
         *equals = '\0';
         key = strip(text);
         value = strip(equals + 1);
 
         if (!key_is_valid(key))
-                return error_setf(reterr_message, -EINVAL, "%s:%u: a key is made of letters and digits", name, line);
+                return error_setf(reterr_message, -EINVAL,
+                                  "%s:%u: a key is made of letters and digits", name, line);
         if (file->n_sections == 0)
-                return error_setf(reterr_message, -EINVAL, "%s:%u: %s= stands before the first [Section]",
-                                  name, line, key);
+                return error_setf(reterr_message, -EINVAL,
+                                  "%s:%u: %s= stands before the first [Section]", name, line, key);
         if (file->n_entries >= CONFIG_ENTRIES_MAX)
-                return error_setf(reterr_message, -E2BIG, "%s:%u: more than %u keys", name, line, CONFIG_ENTRIES_MAX);
+                return error_setf(reterr_message, -E2BIG, "%s:%u: more than %u keys", name, line,
+                                  CONFIG_ENTRIES_MAX);
 
         v = reallocarray(file->entries, file->n_entries + 1, sizeof(*v));
         if (!v)
@@ -141,7 +153,8 @@ static int add_entry(ConfFile *file, const char *name, char *text, unsigned line
 }
 
 /* One logical line; text is changed. */
-static int add_line(ConfFile *file, const char *name, char *text, unsigned line, char **reterr_message)
+static int add_line(ConfFile *file, const char *name, char *text, unsigned line,
+                    char **reterr_message)
 {
         text = strip(text);
         if (!*text)
@@ -152,12 +165,13 @@ static int add_line(ConfFile *file, const char *name, char *text, unsigned line,
         return add_entry(file, name, text, line, reterr_message);
 }
 
-int conf_file_parse(const char *name, const char *text, size_t size, ConfFile **ret, char **reterr_message)
+int conf_file_parse(const char *name, const char *text, size_t size, ConfFile **ret,
+                    char **reterr_message)
 {
         _cleanup_conf_file_ ConfFile *file = new0(ConfFile, 1);
         _cleanup_free_ char *logical = malloc(size + 2);
         size_t n = 0;                   /* bytes in logical */
-        unsigned line = 0, first = 0;   /* first: line of the start of logical; 0: nothing pending */
+        unsigned line = 0, first = 0; /* first: line of the start of logical; 0: nothing pending */
         int r;
 
         if (!file || !logical)
@@ -180,7 +194,10 @@ int conf_file_parse(const char *name, const char *text, size_t size, ConfFile **
                         s++;
                         len--;
                 }
-                /* Also between joined lines, as systemd has it: one argument of many can be switched off. */
+                /*
+                 * Also between joined lines, as systemd has it: one argument of many can be
+                 * switched off.
+                 */
                 if (len > 0 && (*s == '#' || *s == ';'))
                         continue;
 
@@ -204,8 +221,8 @@ int conf_file_parse(const char *name, const char *text, size_t size, ConfFile **
         }
 
         if (first > 0)
-                return error_setf(reterr_message, -EINVAL, "%s:%u: ends in a backslash, but no line follows",
-                                  name, line);
+                return error_setf(reterr_message, -EINVAL,
+                                  "%s:%u: ends in a backslash, but no line follows", name, line);
 
         *ret = TAKE_PTR(file);
         return 0;

@@ -292,7 +292,10 @@ int conf_parse_signal(const ConfKey *key, const char *value, void *field)
         } else if ((plus = startswith(name, "RTMIN"))) {
                 if (*plus == '+' ? parse_u32(plus + 1, &n) < 0 || n > 30 : *plus != '\0')
                         return -EINVAL;
-                /* The kernel's 32 and 33 belong to the C library; the guest's first free one is 34 as well. */
+                /*
+                 * The kernel's 32 and 33 belong to the C library; the guest's first free one is 34
+                 * as well.
+                 */
                 n += 34;
         } else {
                 for (uint32_t i = 1; i < 32; i++)
@@ -360,7 +363,8 @@ int conf_parse_environment(const ConfKey *key, const char *value, void *field)
 int conf_parse_user_ids(const ConfKey *key, const char *value, void *field)
 {
         const char *colon = strchr(value, ':');
-        _cleanup_free_ char *user = colon ? strndup(value, (size_t) (colon - value)) : strdup(value);
+        _cleanup_free_ char *user =
+                        colon ? strndup(value, (size_t) (colon - value)) : strdup(value);
         uint32_t uid, gid, *ids = field;
 
         if (!user)

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Keys of configuration files as tables: where a value goes, how it is read, what is accepted, the default
- * and a description. The same tables drive parsing, error texts, the shipped kata.conf and the check of
- * the manual pages. Pure functions; what they are given may be hostile.
+ * Keys of configuration files as tables: where a value goes, how it is read, what is accepted, the
+ * default and a description. The same tables drive parsing, error texts, the shipped kata.conf and
+ * the check of the manual pages. Pure functions; what they are given may be hostile.
  */
 
 #include "basic/cleanup.h"
@@ -12,8 +12,8 @@
 typedef struct ConfKey ConfKey;
 
 /*
- * Converts value (never empty) into the field. -EINVAL or -ERANGE: not accepted, the field is unchanged
- * and the caller words the error from key->accepts.
+ * Converts value (never empty) into the field. -EINVAL or -ERANGE: not accepted, the field is
+ * unchanged and the caller words the error from key->accepts.
  */
 typedef int (*conf_parse_t)(const ConfKey *key, const char *value, void *field);
 
@@ -22,12 +22,12 @@ struct ConfKey {
         const char *name;
         conf_parse_t parse;
         size_t offset;           /* of the field in the structure that the table describes */
-        const char *fallback;    /* default as text; "": the parser is not called, the field stays zero */
+        const char *fallback;    /* default as text; "": no parser is called, the field stays 0 */
         const char *accepts;     /* completes "expected ..." */
         const char *description; /* for the shipped file and the manual; may have '\n' */
         const char *const *words; /* conf_parse_word: the words in enum order, NULL-terminated */
         uint64_t min, max;       /* conf_parse_{size,u32,usec}: both included */
-        bool multiple;           /* may be given several times in a section; each adds to the field */
+        bool multiple;           /* may be given several times; each adds to the field */
 };
 
 /* The end of a table is a key without name. */
@@ -40,7 +40,9 @@ bool conf_section_known(const ConfKey *table, const char *section);
 char *conf_list_keys(const ConfKey *table, const char *section);
 char *conf_list_sections(const ConfKey *table);
 
-/* Sets the field of base; an empty value restores the default. -EINVAL/-ERANGE as the parser says. */
+/*
+ * Sets the field of base; an empty value restores the default. -EINVAL/-ERANGE as the parser says.
+ */
 int conf_key_apply(const ConfKey *key, const char *value, void *base);
 int conf_apply_fallbacks(const ConfKey *table, void *base);
 
@@ -57,17 +59,25 @@ int conf_value_error(
                 const ConfKey *key,
                 const char *value);
 
-/* Parsers; the comment names the field's type. */
-int conf_parse_word(const ConfKey *key, const char *value, void *field);      /* an enum from 0 */
-int conf_parse_path(const ConfKey *key, const char *value, void *field);      /* char *: absolute, no ".." */
-int conf_parse_string(const ConfKey *key, const char *value, void *field);    /* char *: printable ASCII */
-int conf_parse_user_name(const ConfKey *key, const char *value, void *field); /* char * */
-int conf_parse_hostname(const ConfKey *key, const char *value, void *field);  /* char * */
-int conf_parse_memory(const ConfKey *key, const char *value, void *field);    /* uint64_t: multiple of 1 MiB */
-int conf_parse_u32(const ConfKey *key, const char *value, void *field);       /* uint32_t */
-int conf_parse_usec(const ConfKey *key, const char *value, void *field);      /* usec_t */
-int conf_parse_bool(const ConfKey *key, const char *value, void *field);      /* bool */
-int conf_parse_signal(const ConfKey *key, const char *value, void *field);    /* int: TERM, SIGTERM, 15, RTMIN+3 */
-int conf_parse_words(const ConfKey *key, const char *value, void *field);     /* Strv: shell-like words; replaces */
-int conf_parse_environment(const ConfKey *key, const char *value, void *field); /* Strv: adds NAME=VALUE words */
-int conf_parse_user_ids(const ConfKey *key, const char *value, void *field);  /* uint32_t[2]: UID[:GID] */
+/* Parsers, with the type of the field. */
+int conf_parse_word(const ConfKey *key, const char *value, void *field); /* an enum from 0 */
+int conf_parse_bool(const ConfKey *key, const char *value, void *field); /* bool */
+int conf_parse_u32(const ConfKey *key, const char *value, void *field);  /* uint32_t */
+int conf_parse_usec(const ConfKey *key, const char *value, void *field); /* usec_t */
+
+/* uint64_t: multiple of 1 MiB */
+int conf_parse_memory(const ConfKey *key, const char *value, void *field);
+/* int: TERM, SIGTERM, 15, RTMIN+3 */
+int conf_parse_signal(const ConfKey *key, const char *value, void *field);
+/* uint32_t[2]: UID[:GID] */
+int conf_parse_user_ids(const ConfKey *key, const char *value, void *field);
+
+/* char *: an absolute path without "..", printable ASCII, and the two kinds of names */
+int conf_parse_path(const ConfKey *key, const char *value, void *field);
+int conf_parse_string(const ConfKey *key, const char *value, void *field);
+int conf_parse_user_name(const ConfKey *key, const char *value, void *field);
+int conf_parse_hostname(const ConfKey *key, const char *value, void *field);
+
+/* Strv: words as a shell splits them, replaced; NAME=VALUE words, added */
+int conf_parse_words(const ConfKey *key, const char *value, void *field);
+int conf_parse_environment(const ConfKey *key, const char *value, void *field);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A definition file made of foreign bytes: no crash, no leak; whatever is accepted holds what the header says. */
+/*
+ * A definition file made of foreign bytes: no crash, no leak; whatever is accepted holds what the
+ * header says.
+ */
 
 #include "basic/limits.h"
 #include "runtime/conf/sandbox-conf.h"
@@ -16,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (node_conf_new(&node) < 0)
                 return 0;
 
-        r = sandbox_conf_parse(NULL, "fuzz.conf", (const char *) data, size, "fuzz", node, &conf, &message);
+        r = sandbox_conf_parse(NULL, "fuzz.conf", (const char *) data, size, "fuzz", node, &conf,
+                               &message);
         if (r < 0) {
                 assert(!conf);
                 assert(r == -ENOMEM || (message && !strchr(message, '\n')));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every key of the node configuration with its parser, range, default and description. Read-only data; the
- * shipped kata.conf is printed from it.
+ * Every key of the node configuration with its parser, range, default and description. Read-only
+ * data; the shipped kata.conf is printed from it.
  */
 
 #include <stdio.h>
@@ -67,11 +67,12 @@ const ConfKey node_conf_table[] = {
           .description = "Guest kernel: an ELF file with a PVH entry point." },
         { "Image", "Image", conf_parse_path, FIELD(image),
           .fallback = DATADIR "/guest.img", .accepts = ACCEPTS_PATH,
-          .description = "Guest root file system: erofs followed by its dm-verity hash tree, as written by\n"
-                         "kata-image(1)." },
+          .description = "Guest root file system: erofs followed by its dm-verity hash tree, as\n"
+                         "written by kata-image(1)." },
         { "Image", "Parameters", conf_parse_path, FIELD(image_parameters),
           .fallback = DATADIR "/guest.params", .accepts = ACCEPTS_PATH,
-          .description = "Sizes and root hash of that image. A guest that finds another hash does not start." },
+          .description = "Sizes and root hash of that image. A guest that finds another hash does\n"
+                         "not start." },
 
         { "Machine", "VMM", conf_parse_word, FIELD(vmm),
           .fallback = "qemu", .accepts = "qemu", .words = vmm_words,
@@ -87,8 +88,8 @@ const ConfKey node_conf_table[] = {
           .description = "auto takes KVM where /dev/kvm works, and emulation (tcg) elsewhere." },
         { "Machine", "Transport", conf_parse_word, FIELD(transport),
           .fallback = "auto", .accepts = "auto, vsock or serial", .words = conf_transport_words,
-          .description = "Channel to the agent in the guest. auto takes vsock where /dev/vhost-vsock works, and\n"
-                         "virtio-serial elsewhere." },
+          .description = "Channel to the agent in the guest. auto takes vsock where\n"
+                         "/dev/vhost-vsock works, and virtio-serial elsewhere." },
         { "Machine", "Memory", conf_parse_memory, FIELD(memory), RANGE_MEMORY,
           .fallback = "512M", .accepts = "whole mebibytes from 64M to 1T, like 512M or 2G",
           .description = "Memory of a sandbox that does not set its own." },
@@ -127,8 +128,9 @@ const ConfKey node_conf_table[] = {
         { "Log", "RateLimitInterval", conf_parse_usec, FIELD(rate_limit_interval),
           RANGE_SPAN(0, 3600 * USEC_PER_SEC),
           .fallback = "30s", .accepts = "0 or a time up to 1h, like 30s",
-          .description = "The guest and the containers of a sandbox together may log RateLimitBurst= lines in this\n"
-                         "time; the rest is counted and the number is logged. 0 turns the limit off." },
+          .description = "The guest and the containers of a sandbox together may log\n"
+                         "RateLimitBurst= lines in this time; the rest is counted and the number\n"
+                         "is logged. 0 turns the limit off." },
         { "Log", "RateLimitBurst", conf_parse_u32, FIELD(rate_limit_burst),
           .min = 0, .max = UINT32_MAX,
           .fallback = "200000", .accepts = "a number from 0 to 4294967295",
@@ -157,8 +159,10 @@ int node_conf_print_defaults(FILE *f)
         const char *section = "";
 
         fputs("# SPDX-License-Identifier: Apache-2.0\n"
-              "# Defaults of this version; the file is replaced by updates. Write what should differ to\n"
-              "# " PKGSYSCONFDIR "/kata.conf or to a file in " PKGSYSCONFDIR "/kata.conf.d/. See kata.conf(5).\n",
+              "# Defaults of this version; the file is replaced by updates. Write what should\n"
+              "# differ to " PKGSYSCONFDIR "/kata.conf or to a file in " PKGSYSCONFDIR
+              "/kata.conf.d/.\n"
+              "# See kata.conf(5).\n",
               f);
 
         CONF_KEY_FOREACH(k, node_conf_table) {

@@ -2,10 +2,10 @@
 /*
  * Node configuration through libeconf. Host side; the files are root's, their content is checked.
  *
- * libeconf finds the files, puts them in order and refuses what it can not read. The values are taken from
- * the line parser that sandbox definitions have as well: libeconf (0.5.1 and 0.7.7 alike) drops the second of
- * two equal keys, adds a line without "=" to the value above it, cuts at "#" and takes the outer quotes off
- * `"a b" c="d e"`; none of that could be told to the operator.
+ * libeconf finds the files, puts them in order and refuses what it can not read. The values are
+ * taken from the line parser that sandbox definitions have as well: libeconf (0.5.1 and 0.7.7
+ * alike) drops the second of two equal keys, adds a line without "=" to the value above it, cuts at
+ * "#" and takes the outer quotes off `"a b" c="d e"`; none of that could be told to the operator.
  */
 
 #include "runtime/conf/node-conf.h"
@@ -91,8 +91,9 @@ static int econf_error_to_errno(econf_err e)
 }
 
 /*
- * libeconf reads a directory as an empty file, stops without a name at a link to nowhere and has no limit
- * of size: each of its files is looked at first. -ENOENT only if the path itself does not exist.
+ * libeconf reads a directory as an empty file, stops without a name at a link to nowhere and has no
+ * limit of size: each of its files is looked at first. -ENOENT only if the path itself does not
+ * exist.
  */
 static int check_file(const char *path, char **reterr_message)
 {
@@ -104,12 +105,15 @@ static int check_file(const char *path, char **reterr_message)
                 int r = negative_errno();
 
                 if (r == -ENOENT && lstat(path, &st) == 0)
-                        return error_setf(reterr_message, -ELOOP, "%s: link to a missing file", path);
-                return r == -ENOENT ? r : error_setf(reterr_message, r, "%s: %s", path, strerror(-r));
+                        return error_setf(reterr_message, -ELOOP, "%s: link to a missing file",
+                                          path);
+                return r == -ENOENT ? r
+                                    : error_setf(reterr_message, r, "%s: %s", path, strerror(-r));
         }
 
         if (fstat(fd, &st) < 0)
-                return error_setf(reterr_message, negative_errno(), "%s: %s", path, strerror(errno));
+                return error_setf(reterr_message, negative_errno(), "%s: %s", path,
+                                  strerror(errno));
         if (S_ISCHR(st.st_mode))
                 return 0; /* /dev/null: switched off */
         if (!S_ISREG(st.st_mode))
@@ -144,7 +148,9 @@ static int check_place(const char *dir, char **reterr_message)
         d = opendir(drop_ins);
         if (!d) {
                 r = negative_errno();
-                return r == -ENOENT ? 0 : error_setf(reterr_message, r, "%s: %s", drop_ins, strerror(-r));
+                return r == -ENOENT ? 0
+                                    : error_setf(reterr_message, r, "%s: %s", drop_ins,
+                                                 strerror(-r));
         }
 
         r = 0;
@@ -188,9 +194,14 @@ static int read_files(const char *root, EconfFiles *ret, char **reterr_message)
         if (r < 0)
                 return r;
 
-        /* Not the merged form: each file is checked for itself, also where a later one overrides it. */
+        /*
+         * Not the merged form: each file is checked for itself, also where a later one overrides
+         * it.
+         */
         e = econf_readDirsHistory(&files.v, &files.n, vendor, admin, "kata", "conf", "=", "#");
         if (e == ECONF_NOFILE && files.n == 0) {
+                /* 0.5.1 leaves an empty list behind, 0.7 NULL. */
+                free(files.v);
                 *ret = (EconfFiles) {};
                 return 0;
         }
@@ -221,14 +232,16 @@ static int apply_entry(
         if (!key) {
                 _cleanup_free_ char *known = conf_list_keys(node_conf_table, section);
 
-                return error_setf(reterr_message, -EINVAL, "%s:%u: [%s] %s=: unknown key; known are %s",
-                                  path, e->line, section, e->key, strempty(known));
+                return error_setf(reterr_message, -EINVAL,
+                                  "%s:%u: [%s] %s=: unknown key; known are %s", path, e->line,
+                                  section, e->key, strempty(known));
         }
 
         for (size_t j = i; j-- > 0 && file->entries[j].section == e->section;)
                 if (streq(file->entries[j].key, e->key))
-                        return error_setf(reterr_message, -EINVAL, "%s:%u: [%s] %s=: given already, in line %u",
-                                          path, e->line, section, e->key, file->entries[j].line);
+                        return error_setf(reterr_message, -EINVAL,
+                                          "%s:%u: [%s] %s=: given already, in line %u", path,
+                                          e->line, section, e->key, file->entries[j].line);
 
         r = conf_key_apply(key, e->value, conf);
         if (r < 0)
@@ -256,8 +269,10 @@ static int apply_file(NodeConf *conf, const char *path, char **reterr_message)
                 if (!conf_section_known(node_conf_table, file->sections[i].name)) {
                         _cleanup_free_ char *known = conf_list_sections(node_conf_table);
 
-                        return error_setf(reterr_message, -EINVAL, "%s:%u: [%s]: unknown section; known are %s",
-                                          path, file->sections[i].line, file->sections[i].name, strempty(known));
+                        return error_setf(reterr_message, -EINVAL,
+                                          "%s:%u: [%s]: unknown section; known are %s", path,
+                                          file->sections[i].line, file->sections[i].name,
+                                          strempty(known));
                 }
 
         for (size_t i = 0; i < file->n_entries; i++) {
@@ -314,8 +329,9 @@ static int find_program(
         if (configured) {
                 if (access(configured, X_OK) < 0) {
                         int r = negative_errno();
-                        return error_setf(reterr_message, r, "%s: %s, which [Machine] %s= names: %s",
-                                          what, configured, key, strerror(-r));
+                        return error_setf(reterr_message, r,
+                                          "%s: %s, which [Machine] %s= names: %s", what, configured,
+                                          key, strerror(-r));
                 }
         } else {
                 for (size_t i = 0; places[i] && !configured; i++) {
@@ -328,9 +344,10 @@ static int find_program(
                         _cleanup_free_ char *list = strv_join(&tried, ", ");
 
                         strv_done(&tried);
-                        return error_setf(reterr_message, -ENOENT,
-                                          "%s is not installed (looked for %s): install %s or set [Machine] %s=",
-                                          what, strempty(list), packages, key);
+                        return error_setf(
+                                        reterr_message, -ENOENT,
+                                        "%s is not installed (looked for %s): install %s or set [Machine] %s=",
+                                        what, strempty(list), packages, key);
                 }
                 strv_done(&tried);
         }
@@ -344,17 +361,18 @@ static int find_program(
 
 int node_conf_find_qemu(const NodeConf *conf, char **ret, char **reterr_message)
 {
-        static const char *const places[] = { "/usr/bin/qemu-system-x86_64", "/usr/local/bin/qemu-system-x86_64",
-                                              NULL };
+        static const char *const places[] = { "/usr/bin/qemu-system-x86_64",
+                                              "/usr/local/bin/qemu-system-x86_64", NULL };
 
-        return find_program(conf->qemu_path, places, "QEMU", "QemuPath", "the package qemu-system-x86",
-                            ret, reterr_message);
+        return find_program(conf->qemu_path, places, "QEMU", "QemuPath",
+                            "the package qemu-system-x86", ret, reterr_message);
 }
 
 int node_conf_find_virtiofsd(const NodeConf *conf, char **ret, char **reterr_message)
 {
         /* Debian 13 has virtiofsd as a package of its own; Debian 12 ships QEMU's C version. */
-        static const char *const places[] = { "/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", NULL };
+        static const char *const places[] = { "/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd",
+                                              NULL };
 
         return find_program(conf->virtiofsd_path, places, "virtiofsd", "VirtiofsdPath",
                             "the package virtiofsd (Debian 13) or qemu-system-common (Debian 12)",

@@ -2,17 +2,17 @@
 #pragma once
 
 /*
- * Node configuration: what every sandbox of this host has in common. Read from, later files winning key
- * by key:
+ * Node configuration: what every sandbox of this host has in common. Read from, later files winning
+ * key by key:
  *
  *     /usr/lib/kata/kata.conf           shipped, every key commented out
  *     /etc/kata/kata.conf               if it exists it replaces the shipped file
  *     /etc/kata/kata.conf.d/<any>.conf  drop-ins in byte order of their names
  *
- * Runs on the host with the supervisor's rights. The files belong to root, still everything in them is
- * checked: an unknown section or key, a key given twice in one file or a bad value is an error that names
- * file, line, section, key, value and what is accepted. A file of size 0 or a link to /dev/null is empty.
- * The form of the lines is that of conf-file.h.
+ * Runs on the host with the supervisor's rights. The files belong to root, still everything in them
+ * is checked: an unknown section or key, a key given twice in one file or a bad value is an error
+ * that names file, line, section, key, value and what is accepted. A file of size 0 or a link to
+ * /dev/null is empty. The form of the lines is that of conf-file.h.
  */
 
 #include "basic/cleanup.h"
@@ -80,8 +80,9 @@ typedef struct NodeConf {
 } NodeConf;
 
 /*
- * root: prefix for all three places, NULL or "" on a real host. Returns 0, -EINVAL for anything wrong in
- * a file, or the errno of reading; reterr_message names the file. No file at all is not an error.
+ * root: prefix for all three places, NULL or "" on a real host. Returns 0, -EINVAL for anything
+ * wrong in a file, or the errno of reading; reterr_message names the file. No file at all is not an
+ * error.
  */
 int node_conf_load(const char *root, NodeConf **ret, char **reterr_message);
 
@@ -92,8 +93,8 @@ DEFINE_CLEANUP_FUNC(NodeConf *, node_conf_free)
 #define _cleanup_node_conf_ _cleanup_(node_conf_freep)
 
 /*
- * The program to run: the configured path, else the first executable of the places where Debian 12 and 13
- * install it. -ENOENT with a text that names all places and the package.
+ * The program to run: the configured path, else the first executable of the places where Debian 12
+ * and 13 install it. -ENOENT with a text that names all places and the package.
  */
 int node_conf_find_qemu(const NodeConf *conf, char **ret, char **reterr_message);
 int node_conf_find_virtiofsd(const NodeConf *conf, char **ret, char **reterr_message);
@@ -104,5 +105,7 @@ const char *conf_accelerator_to_string(ConfAccelerator v);
 const char *conf_transport_to_string(ConfTransport v);
 const char *conf_log_level_to_string(ConfLogLevel v); /* also the value of agent.log= */
 
-/* The shipped kata.conf: each section and key with its description, commented out with its default. */
+/*
+ * The shipped kata.conf: each section and key with its description, commented out with its default.
+ */
 int node_conf_print_defaults(FILE *f);

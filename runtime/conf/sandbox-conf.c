@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sandbox definitions: lines (conf-file.c) → fields (tables) → checks of the whole. Host side; see the
- * header for what may be wrong in them.
+ * Sandbox definitions: lines (conf-file.c) → fields (tables) → checks of the whole. Host side; see
+ * the header for what may be wrong in them.
  */
 
 #include "runtime/conf/sandbox-conf.h"
@@ -74,20 +74,23 @@ static int open_section(
 
         name = startswith(section->name, "Container");
         if (!name || (*name != '\0' && *name != ' ' && *name != '\t'))
-                return error_setf(reterr_message, -EINVAL,
-                                  "%s:%u: [%s]: unknown section; known are [Sandbox] and [Container NAME]",
-                                  conf->path, section->line, section->name);
+                return error_setf(
+                                reterr_message, -EINVAL,
+                                "%s:%u: [%s]: unknown section; known are [Sandbox] and [Container NAME]",
+                                conf->path, section->line, section->name);
 
         name += strspn(name, " \t");
         if (!id_is_valid(name, CONTAINER_ID_MAX))
-                return error_setf(reterr_message, -EINVAL,
-                                  "%s:%u: [%s]: a container's name has 2 to %u letters, digits, '.', '_' or '-' "
-                                  "and begins with a letter or digit",
-                                  conf->path, section->line, section->name, CONTAINER_ID_MAX);
+                return error_setf(
+                                reterr_message, -EINVAL,
+                                "%s:%u: [%s]: a container's name has 2 to %u letters, digits, '.', '_' or '-' "
+                                "and begins with a letter or digit",
+                                conf->path, section->line, section->name, CONTAINER_ID_MAX);
 
         /* "[Container a]" and "[Container  a]" are different names for the line parser. */
         if (sandbox_conf_find_container(conf, name))
-                return error_setf(reterr_message, -EINVAL, "%s:%u: [%s]: there is a container of this name, in line %u",
+                return error_setf(reterr_message, -EINVAL,
+                                  "%s:%u: [%s]: there is a container of this name, in line %u",
                                   conf->path, section->line, section->name,
                                   sandbox_conf_find_container(conf, name)->line);
         if (conf->n_containers >= CONTAINERS_MAX)
@@ -121,24 +124,30 @@ static int apply_entry(
         if (!key) {
                 _cleanup_free_ char *known = conf_list_keys(target->table, target->section);
 
-                return error_setf(reterr_message, -EINVAL, "%s:%u: [%s] %s=: unknown key; known are %s",
-                                  conf->path, e->line, section, e->key, strempty(known));
+                return error_setf(reterr_message, -EINVAL,
+                                  "%s:%u: [%s] %s=: unknown key; known are %s", conf->path, e->line,
+                                  section, e->key, strempty(known));
         }
 
         for (size_t j = i; !key->multiple && j-- > 0 && file->entries[j].section == e->section;)
                 if (streq(file->entries[j].key, e->key))
-                        return error_setf(reterr_message, -EINVAL, "%s:%u: [%s] %s=: given already, in line %u",
-                                          conf->path, e->line, section, e->key, file->entries[j].line);
+                        return error_setf(reterr_message, -EINVAL,
+                                          "%s:%u: [%s] %s=: given already, in line %u", conf->path,
+                                          e->line, section, e->key, file->entries[j].line);
 
         /* There is nothing to restore within one file: an empty value is a slip. */
         r = isempty(e->value) ? -EINVAL : conf_key_apply(key, e->value, target->base);
         if (r < 0)
-                return conf_value_error(reterr_message, r, conf->path, e->line, section, key, e->value);
+                return conf_value_error(reterr_message, r, conf->path, e->line, section, key,
+                                        e->value);
 
         return 0;
 }
 
-/* The line of a key in a section, for errors found later; the section's own line if it was not given. */
+/*
+ * The line of a key in a section, for errors found later; the section's own line if it was not
+ * given.
+ */
 static unsigned line_of(const ConfFile *file, size_t section, const char *key)
 {
         for (size_t i = 0; i < file->n_entries; i++)
@@ -180,9 +189,9 @@ static int check_directory(
         else if (!S_ISDIR(st.st_mode))
                 r = -ENOTDIR;
         if (r < 0)
-                return error_setf(reterr_message, r, "%s:%u: [%s] %s=%s: %s",
-                                  conf->path, line_of(file, section, key), file->sections[section].name, key, full,
-                                  r == -ENOENT ? "directory does not exist" : strerror(-r));
+                return error_setf(reterr_message, r, "%s:%u: [%s] %s=%s: %s", conf->path,
+                                  line_of(file, section, key), file->sections[section].name, key,
+                                  full, r == -ENOENT ? "directory does not exist" : strerror(-r));
 
         return 0;
 }
@@ -195,45 +204,54 @@ static int check_container(
                 const ContainerConf *c,
                 char **reterr_message)
 {
-        static const char *const without_bundle[] = { "Command", "Environment", "WorkingDirectory", "User",
-                                                      "ReadOnly", "Memory" };
+        static const char *const without_bundle[] = { "Command", "Environment", "WorkingDirectory",
+                                                      "User",    "ReadOnly",    "Memory" };
         const char *name = file->sections[section].name;
 
         if (!c->bundle && !c->root_directory)
-                return error_setf(reterr_message, -EINVAL, "%s:%u: [%s]: Bundle= or RootDirectory= is needed",
-                                  conf->path, c->line, name);
-        if (c->bundle && c->root_directory)
                 return error_setf(reterr_message, -EINVAL,
-                                  "%s:%u: [%s] RootDirectory=: not together with Bundle=, which line %u has",
-                                  conf->path, line_of(file, section, "RootDirectory"), name,
-                                  line_of(file, section, "Bundle"));
+                                  "%s:%u: [%s]: Bundle= or RootDirectory= is needed", conf->path,
+                                  c->line, name);
+        if (c->bundle && c->root_directory)
+                return error_setf(
+                                reterr_message, -EINVAL,
+                                "%s:%u: [%s] RootDirectory=: not together with Bundle=, which line %u has",
+                                conf->path, line_of(file, section, "RootDirectory"), name,
+                                line_of(file, section, "Bundle"));
 
         if (c->bundle) {
                 for (size_t i = 0; i < ELEMENTSOF(without_bundle); i++)
                         if (is_given(file, section, without_bundle[i]))
-                                return error_setf(reterr_message, -EINVAL,
-                                                  "%s:%u: [%s] %s=: goes with RootDirectory= only; the bundle's "
-                                                  "config.json says it",
-                                                  conf->path, line_of(file, section, without_bundle[i]), name,
-                                                  without_bundle[i]);
+                                return error_setf(
+                                                reterr_message, -EINVAL,
+                                                "%s:%u: [%s] %s=: goes with RootDirectory= only; the bundle's "
+                                                "config.json says it",
+                                                conf->path,
+                                                line_of(file, section, without_bundle[i]), name,
+                                                without_bundle[i]);
 
-                return check_directory(conf, root, file, section, "Bundle", c->bundle, reterr_message);
+                return check_directory(conf, root, file, section, "Bundle", c->bundle,
+                                       reterr_message);
         }
 
         if (c->command.n == 0)
-                return error_setf(reterr_message, -EINVAL, "%s:%u: [%s]: RootDirectory= needs a Command=",
-                                  conf->path, c->line, name);
+                return error_setf(reterr_message, -EINVAL,
+                                  "%s:%u: [%s]: RootDirectory= needs a Command=", conf->path,
+                                  c->line, name);
 
-        return check_directory(conf, root, file, section, "RootDirectory", c->root_directory, reterr_message);
+        return check_directory(conf, root, file, section, "RootDirectory", c->root_directory,
+                               reterr_message);
 }
 
-static int check_whole(const SandboxConf *conf, const char *root, const ConfFile *file, char **reterr_message)
+static int check_whole(const SandboxConf *conf, const char *root, const ConfFile *file,
+                       char **reterr_message)
 {
         size_t n = 0;
         int r;
 
         if (conf->n_containers == 0)
-                return error_setf(reterr_message, -EINVAL, "%s: no [Container NAME] section", conf->path);
+                return error_setf(reterr_message, -EINVAL, "%s: no [Container NAME] section",
+                                  conf->path);
 
         for (size_t i = 0; i < file->n_sections; i++) {
                 if (streq(file->sections[i].name, "Sandbox"))
@@ -293,10 +311,11 @@ static int check_id(const char *id, char **reterr_message)
                 return 0;
 
         shown = text_escape(id, strlen(id), 80);
-        return error_setf(reterr_message, -EINVAL,
-                          "invalid sandbox name '%s': expected 2 to %u letters, digits, '.', '_' or '-', beginning "
-                          "with a letter or digit",
-                          strempty(shown), SANDBOX_ID_MAX);
+        return error_setf(
+                        reterr_message, -EINVAL,
+                        "invalid sandbox name '%s': expected 2 to %u letters, digits, '.', '_' or '-', beginning "
+                        "with a letter or digit",
+                        strempty(shown), SANDBOX_ID_MAX);
 }
 
 int sandbox_conf_parse(
@@ -361,7 +380,8 @@ int sandbox_conf_load_file(
 
         r = read_file_at(AT_FDCWD, path, CONFIG_FILE_MAX, &text, &size);
         if (r == -EFBIG)
-                return error_setf(reterr_message, r, "%s: larger than %zu KiB", path, CONFIG_FILE_MAX / 1024);
+                return error_setf(reterr_message, r, "%s: larger than %zu KiB", path,
+                                  CONFIG_FILE_MAX / 1024);
         if (r < 0)
                 return error_setf(reterr_message, r, "%s: %s", path, strerror(-r));
 
@@ -394,8 +414,9 @@ int sandbox_conf_load(
 
         if (access(declared, F_OK) < 0 && errno == ENOENT) {
                 if (access(created, F_OK) < 0)
-                        return error_setf(reterr_message, -ENOENT, "sandbox '%s' is not defined: %s does not exist",
-                                          id, declared);
+                        return error_setf(reterr_message, -ENOENT,
+                                          "sandbox '%s' is not defined: %s does not exist", id,
+                                          declared);
                 return sandbox_conf_load_file(root, created, id, node, ret, reterr_message);
         }
 

@@ -2,12 +2,12 @@
 #pragma once
 
 /*
- * Definition of one sandbox: sizes and containers. Read from /etc/kata/sandboxes/ID.conf, or if that does
- * not exist from /run/kata/ID/sandbox.conf. Values that are not set come from the node configuration, so
- * that a SandboxConf needs no look at NodeConf for the fields it has.
+ * Definition of one sandbox: sizes and containers. Read from /etc/kata/sandboxes/ID.conf, or if
+ * that does not exist from /run/kata/ID/sandbox.conf. Values that are not set come from the node
+ * configuration, so that a SandboxConf needs no look at NodeConf for the fields it has.
  *
- * Runs on the host with the supervisor's rights; the file belongs to root, but its content is checked
- * like any other input. Errors read "FILE:LINE: [SECTION] KEY: what is wrong".
+ * Runs on the host with the supervisor's rights; the file belongs to root, but its content is
+ * checked like any other input. Errors read "FILE:LINE: [SECTION] KEY: what is wrong".
  */
 
 #include <sys/types.h>
@@ -17,17 +17,20 @@
 #include "basic/strv.h"
 #include "runtime/conf/node-conf.h"
 
-/* One [Container NAME]. Exactly one of bundle and root_directory is set; both are existing directories. */
+/*
+ * One [Container NAME]. Exactly one of bundle and root_directory is set; both are existing
+ * directories.
+ */
 typedef struct ContainerConf {
         char *name;    /* valid container id (basic/parse.h), unique in the sandbox */
         unsigned line; /* of the section header, for later errors */
 
-        char *bundle;         /* Bundle=: absolute, OCI bundle; the keys below come from its config.json */
+        char *bundle; /* Bundle=: absolute, OCI bundle; the keys below come from its config.json */
         char *root_directory; /* RootDirectory=: absolute */
 
         /* With root_directory only */
         Strv command;            /* Command=: at least one word */
-        Strv environment;        /* Environment=: NAME=VALUE each, names unique (the last one won) */
+        Strv environment; /* Environment=: NAME=VALUE each, names unique (the last one won) */
         char *working_directory; /* WorkingDirectory=: absolute path in the container; NULL: "/" */
         uint32_t uid, gid;       /* User=: gid = uid when only the uid was given; default 0, 0 */
         bool read_only;          /* ReadOnly=: root file system */
@@ -55,8 +58,9 @@ typedef struct SandboxConf {
 } SandboxConf;
 
 /*
- * Finds, reads and checks the definition of id. root as in node_conf_load(). Returns 0; -EINVAL: bad id or
- * bad content; -ENOENT: not defined, or a named directory is missing; else the errno of reading.
+ * Finds, reads and checks the definition of id. root as in node_conf_load(). Returns 0; -EINVAL:
+ * bad id or bad content; -ENOENT: not defined, or a named directory is missing; else the errno of
+ * reading.
  */
 int sandbox_conf_load(
                 const char *root,

@@ -20,7 +20,9 @@ TEST(word)
 
 TEST(path)
 {
-        static const char *const bad[] = { "x", "./x", "/a/../b", "/..", "/a\nb", "/a/..", "/\xff" };
+        static const char *const bad[] = {
+                "x", "./x", "/a/../b", "/..", "/a\nb", "/a/..", "/\xff"
+        };
         _cleanup_free_ char *v = NULL;
         const ConfKey k = {};
 
@@ -34,7 +36,8 @@ TEST(path)
 
 TEST(names)
 {
-        static const char *const bad_hosts[] = { "-a", "a-", "a..b", ".a", "a.", "a_b", "a b", "a.-b", "a-.b", "\xc3\xa4" };
+        static const char *const bad_hosts[] = { "-a",  "a-",  "a..b", ".a",   "a.",
+                                                 "a_b", "a b", "a.-b", "a-.b", "\xc3\xa4" };
         static const char *const bad_users[] = { "1a", "-a", "a b", "a:b", "a/b", "" };
         _cleanup_free_ char *v = NULL;
         const ConfKey k = {};
@@ -76,7 +79,8 @@ TEST(numbers)
 
 TEST(signals)
 {
-        static const char *const bad[] = { "0", "65", "SIG", "SIGSIGTERM", "term", "RTMIN+31", "RTMIN-1", "SIG15", "RTMINx" };
+        static const char *const bad[] = { "0",        "65",      "SIG",   "SIGSIGTERM", "term",
+                                           "RTMIN+31", "RTMIN-1", "SIG15", "RTMINx" };
         const ConfKey k = {};
         int v = 0;
 

@@ -105,17 +105,24 @@ static const struct {
         const char *text, *message;
         int error;
 } bad_files[] = {
-        { "[Machine]\nMemory=12X\n", "50-x.conf:2: [Machine] Memory=12X: expected whole mebibytes", EINVAL },
-        { "\n[Machine]\nVCPUs=0\n", "50-x.conf:3: [Machine] VCPUs=0: expected a number from 1 to 32", EINVAL },
+        { "[Machine]\nMemory=12X\n", "50-x.conf:2: [Machine] Memory=12X: expected whole mebibytes",
+          EINVAL },
+        { "\n[Machine]\nVCPUs=0\n",
+          "50-x.conf:3: [Machine] VCPUs=0: expected a number from 1 to 32", EINVAL },
         { "[Machine]\nVMM=firecracker\n", "VMM=firecracker: expected qemu", EINVAL },
         { "[Image]\nKernel=vmlinux\n", "Kernel=vmlinux: expected an absolute path", EINVAL },
         { "[Agent]\nBootTimeout=0\n", "expected a time from 1s", EINVAL },
-        { "[Machine]\nMemory=1G\nColour=red\n", "50-x.conf:3: [Machine] Colour=: unknown key; known are VMM=", EINVAL },
-        { "[Machin]\nMemory=1G\n", "50-x.conf:1: [Machin]: unknown section; known are [Image], ", EINVAL },
+        { "[Machine]\nMemory=1G\nColour=red\n",
+          "50-x.conf:3: [Machine] Colour=: unknown key; known are VMM=", EINVAL },
+        { "[Machin]\nMemory=1G\n", "50-x.conf:1: [Machin]: unknown section; known are [Image], ",
+          EINVAL },
         { "Memory=1G\n", "50-x.conf:1: Memory= stands before the first [Section]", EINVAL },
-        { "[Machine]\nMemory=1G\nMemory=2G\n", "50-x.conf:3: [Machine] Memory=: given already, in line 2", EINVAL },
-        { "[Machine]\nMemory=1G # much\n", "50-x.conf:2: [Machine] Memory=1G # much: expected", EINVAL },
-        { "[Machine]\nKernelParameters=a\nb\n", "50-x.conf:3: neither [Section] nor Key=value", EINVAL },
+        { "[Machine]\nMemory=1G\nMemory=2G\n",
+          "50-x.conf:3: [Machine] Memory=: given already, in line 2", EINVAL },
+        { "[Machine]\nMemory=1G # much\n", "50-x.conf:2: [Machine] Memory=1G # much: expected",
+          EINVAL },
+        { "[Machine]\nKernelParameters=a\nb\n", "50-x.conf:3: neither [Section] nor Key=value",
+          EINVAL },
         { "[Machine\nMemory=1G\n", "50-x.conf:1: ", EINVAL },
         { "[Machine]\n\nMemory\n", "50-x.conf:3: ", EINVAL },
         { "[]\n", "50-x.conf:1: ", EINVAL },
@@ -201,7 +208,9 @@ TEST(shipped_file)
                 TEST_FAIL("kata.conf and its table differ; the table says:\n%s", printed);
 }
 
-/* Without its comment signs the shipped file must be valid and say what the program has built in. */
+/*
+ * Without its comment signs the shipped file must be valid and say what the program has built in.
+ */
 TEST(shipped_values)
 {
         _cleanup_node_conf_ NodeConf *built_in = NULL, *read = NULL;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config.json made of foreign bytes: no crash, no leak; what is accepted can be packed, translated or not. */
+/*
+ * config.json made of foreign bytes: no crash, no leak; what is accepted can be packed, translated
+ * or not.
+ */
 
 #include "basic/limits.h"
 #include "runtime/oci/spec-guest.h"

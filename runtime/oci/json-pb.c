@@ -40,7 +40,10 @@ static int note(JsonPb *ctx, const char *text)
         return strv_addf(ctx->notes, "%s: %s: %s", ctx->file, ctx->path, text);
 }
 
-/* Paths: names are escaped, since they are foreign text. A path that gets too long is cut with "...". */
+/*
+ * Paths: names are escaped, since they are foreign text. A path that gets too long is cut with
+ * "...".
+ */
 static void append(char *buffer, size_t *len, const char *text)
 {
         size_t n = strlen(text);
@@ -152,8 +155,9 @@ static int read_unsigned(JsonPb *ctx, json_object *value, uint64_t max, uint64_t
                 json_object_get_uint64(value) > max;
         if (bad)
                 return fail(ctx, -EINVAL, "expected a number from 0 to %" PRIu64 ", found %s", max,
-                            json_object_is_type(value, json_type_int) ? json_object_to_json_string(value)
-                                                                      : type_name(value));
+                            json_object_is_type(value, json_type_int)
+                                            ? json_object_to_json_string(value)
+                                            : type_name(value));
 
         *ret = json_object_get_uint64(value);
         return 0;
@@ -167,9 +171,11 @@ static int read_signed(JsonPb *ctx, json_object *value, int64_t min, int64_t max
         bad = !json_object_is_type(value, json_type_int) || v < min || v > max ||
                 (v > 0 && json_object_get_uint64(value) > (uint64_t) max);
         if (bad)
-                return fail(ctx, -EINVAL, "expected a number from %" PRIi64 " to %" PRIi64 ", found %s", min, max,
-                            json_object_is_type(value, json_type_int) ? json_object_to_json_string(value)
-                                                                      : type_name(value));
+                return fail(ctx, -EINVAL,
+                            "expected a number from %" PRIi64 " to %" PRIi64 ", found %s", min, max,
+                            json_object_is_type(value, json_type_int)
+                                            ? json_object_to_json_string(value)
+                                            : type_name(value));
 
         *ret = v;
         return 0;
@@ -195,7 +201,8 @@ static size_t element_size(const ProtobufCFieldDescriptor *f)
 }
 
 /* member: where the value (or the pointer to it) goes; nothing is stored on failure. */
-static int read_value(JsonPb *ctx, json_object *value, const ProtobufCFieldDescriptor *f, void *member)
+static int read_value(JsonPb *ctx, json_object *value, const ProtobufCFieldDescriptor *f,
+                      void *member)
 {
         uint64_t u = 0;
         int64_t i = 0;
@@ -240,8 +247,8 @@ static bool is_map_entry(const ProtobufCFieldDescriptor *f)
 {
         const ProtobufCMessageDescriptor *d = f->descriptor;
 
-        return f->type == PROTOBUF_C_TYPE_MESSAGE && d->n_fields == 2 && streq(d->fields[0].name, "key") &&
-                streq(d->fields[1].name, "value");
+        return f->type == PROTOBUF_C_TYPE_MESSAGE && d->n_fields == 2 &&
+               streq(d->fields[0].name, "key") && streq(d->fields[1].name, "value");
 }
 
 static int read_map(
@@ -345,7 +352,8 @@ static bool is_set(json_object *value, int64_t harmless)
         case json_type_boolean:
                 return json_object_get_boolean(value);
         case json_type_int:
-                return json_object_get_int64(value) != 0 && json_object_get_int64(value) != harmless;
+                return json_object_get_int64(value) != 0 &&
+                       json_object_get_int64(value) != harmless;
         case json_type_object:
                 return json_object_object_length(value) > 0;
         case json_type_array:
@@ -366,7 +374,8 @@ static const JsonRule *find_rule(const JsonPb *ctx)
         return NULL;
 }
 
-static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescriptor *desc, const char *name)
+static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescriptor *desc,
+                                                  const char *name)
 {
         for (unsigned i = 0; i < desc->n_fields; i++)
                 if (strcasecmp(desc->fields[i].name, name) == 0)
@@ -387,7 +396,8 @@ static int without_field(JsonPb *ctx, const JsonRule *rule, json_object *value)
         return fail(ctx, -EOPNOTSUPP, "not supported");
 }
 
-static int read_field(JsonPb *ctx, json_object *value, const ProtobufCFieldDescriptor *f, void *message)
+static int read_field(JsonPb *ctx, json_object *value, const ProtobufCFieldDescriptor *f,
+                      void *message)
 {
         void *member = (char *) message + f->offset;
         int r;
@@ -395,7 +405,8 @@ static int read_field(JsonPb *ctx, json_object *value, const ProtobufCFieldDescr
         if (f->label == PROTOBUF_C_LABEL_REPEATED) {
                 size_t *n = (void *) ((char *) message + f->quantifier_offset);
 
-                return is_map_entry(f) ? read_map(ctx, value, f, member, n) : read_list(ctx, value, f, member, n);
+                return is_map_entry(f) ? read_map(ctx, value, f, member, n)
+                                       : read_list(ctx, value, f, member, n);
         }
 
         r = read_value(ctx, value, f, member);
@@ -404,7 +415,8 @@ static int read_field(JsonPb *ctx, json_object *value, const ProtobufCFieldDescr
         return r;
 }
 
-int json_pb_object(JsonPb *ctx, json_object *object, const ProtobufCMessageDescriptor *desc, void *ret)
+int json_pb_object(JsonPb *ctx, json_object *object, const ProtobufCMessageDescriptor *desc,
+                   void *ret)
 {
         struct json_object_iterator it, end;
         ProtobufCMessage *message;
@@ -455,7 +467,8 @@ int json_pb_object(JsonPb *ctx, json_object *object, const ProtobufCMessageDescr
         return 0;
 }
 
-int json_parse_object(const char *file, const char *text, size_t size, json_object **ret, char **reterr_message)
+int json_parse_object(const char *file, const char *text, size_t size, json_object **ret,
+                      char **reterr_message)
 {
         _cleanup_json_ json_object *object = NULL;
         struct json_tokener *tokener;
@@ -464,12 +477,14 @@ int json_parse_object(const char *file, const char *text, size_t size, json_obje
         size_t end;
 
         if (size > OCI_CONFIG_MAX)
-                return error_setf(reterr_message, -EFBIG, "%s: larger than %zu KiB", file, OCI_CONFIG_MAX / 1024);
+                return error_setf(reterr_message, -EFBIG, "%s: larger than %zu KiB", file,
+                                  OCI_CONFIG_MAX / 1024);
 
         tokener = json_tokener_new_ex((int) OCI_DEPTH_MAX);
         if (!tokener)
                 return -ENOMEM;
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+        /* Not JSON_TOKENER_VALIDATE_UTF8: 0.18 refuses valid text. read_string() checks. */
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
         object = json_tokener_parse_ex(tokener, text, (int) size);
         e = json_tokener_get_error(tokener);
         end = json_tokener_get_parse_end(tokener);
@@ -479,12 +494,14 @@ int json_parse_object(const char *file, const char *text, size_t size, json_obje
                 line += text[i] == '\n';
 
         if (e == json_tokener_continue)
-                return error_setf(reterr_message, -EINVAL, "%s:%u: ends in the middle of the JSON text", file, line);
+                return error_setf(reterr_message, -EINVAL,
+                                  "%s:%u: ends in the middle of the JSON text", file, line);
         if (e != json_tokener_success)
                 return error_setf(reterr_message, -EINVAL, "%s:%u: not JSON: %s", file, line,
                                   json_tokener_error_desc(e));
         if (!json_object_is_type(object, json_type_object))
-                return error_setf(reterr_message, -EINVAL, "%s: expected an object, found %s", file, type_name(object));
+                return error_setf(reterr_message, -EINVAL, "%s: expected an object, found %s", file,
+                                  type_name(object));
 
         *ret = TAKE_PTR(object);
         return 0;

@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * JSON object → protobuf message by the message's descriptor: a property goes to the field of the same
- * name, upper and lower case being equal (as in Go's encoding/json, which wrote most config.json files:
- * "uid" is the field UID). Types are strict. What has no field is looked up in a table of rules, by path.
+ * JSON object → protobuf message by the message's descriptor: a property goes to the field of the
+ * same name, upper and lower case being equal (as in Go's encoding/json, which wrote most
+ * config.json files: "uid" is the field UID). Types are strict. What has no field is looked up in a
+ * table of rules, by path.
  *
  * No side effects; the JSON is hostile. Everything comes out of the arena.
  */
@@ -25,8 +26,8 @@ typedef enum JsonRuleAction {
 } JsonRuleAction;
 
 /*
- * "Set" is everything but null, false, 0, "", [] and {}; value is one more harmless number. Without a rule
- * a property that is set gives a note: OCI wants unknown properties ignored.
+ * "Set" is everything but null, false, 0, "", [] and {}; value is one more harmless number. Without
+ * a rule a property that is set gives a note: OCI wants unknown properties ignored.
  */
 typedef struct JsonRule {
         const char *path; /* as in "mounts[].uidMappings" */
@@ -51,10 +52,15 @@ typedef struct JsonPb {
 } JsonPb;
 
 /* -EINVAL with a text that begins "FILE: PATH: ", -E2BIG, -ENOBUFS (arena full), -ENOMEM. */
-int json_pb_object(JsonPb *ctx, json_object *object, const ProtobufCMessageDescriptor *desc, void *ret);
+int json_pb_object(JsonPb *ctx, json_object *object, const ProtobufCMessageDescriptor *desc,
+                   void *ret);
 
-/* Bounded, strict parsing of a text; errors begin "FILE:LINE: ". The result is an object, to be put. */
-int json_parse_object(const char *file, const char *text, size_t size, json_object **ret, char **reterr_message);
+/*
+ * Bounded, strict parsing of a text; errors begin "FILE:LINE: ". The result is an object, to be
+ * put.
+ */
+int json_parse_object(const char *file, const char *text, size_t size, json_object **ret,
+                      char **reterr_message);
 
 static inline void json_object_putp(json_object **o)
 {

@@ -5,18 +5,30 @@
 
 #include "basic/limits.h"
 
-/* podman's default set (containers-common 0.50): docker's without MKNOD, NET_RAW and AUDIT_WRITE. */
+/*
+ * podman's default set (containers-common 0.50): docker's without MKNOD, NET_RAW and AUDIT_WRITE.
+ */
 static const char *const capabilities[] = {
-        "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_NET_BIND_SERVICE",
-        "CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
+        "CAP_CHOWN",   "CAP_DAC_OVERRIDE",     "CAP_FOWNER",     "CAP_FSETID",
+        "CAP_KILL",    "CAP_NET_BIND_SERVICE", "CAP_SETFCAP",    "CAP_SETGID",
+        "CAP_SETPCAP", "CAP_SETUID",           "CAP_SYS_CHROOT",
 };
 
 /* The network namespace is the virtual machine's. */
 static const char *const namespaces[] = { "pid", "ipc", "uts", "mount", "cgroup" };
 
 static const char *const masked_paths[] = {
-        "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
-        "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
+        "/proc/acpi",
+        "/proc/asound",
+        "/proc/kcore",
+        "/proc/keys",
+        "/proc/latency_stats",
+        "/proc/timer_list",
+        "/proc/timer_stats",
+        "/proc/sched_debug",
+        "/proc/scsi",
+        "/sys/firmware",
+        "/sys/devices/virtual/powercap",
 };
 
 static const char *const readonly_paths[] = {
@@ -28,8 +40,13 @@ static const struct {
         const char *options[8];
 } mounts[] = {
         { "/proc", "proc", "proc", { "nosuid", "noexec", "nodev" } },
-        { "/dev", "tmpfs", "tmpfs", { "nosuid", "noexec", "strictatime", "mode=755", "size=65536k" } },
-        { "/dev/pts", "devpts", "devpts",
+        { "/dev",
+          "tmpfs",
+          "tmpfs",
+          { "nosuid", "noexec", "strictatime", "mode=755", "size=65536k" } },
+        { "/dev/pts",
+          "devpts",
+          "devpts",
           { "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5" } },
         { "/dev/shm", "tmpfs", "shm", { "nosuid", "noexec", "nodev", "mode=1777", "size=65536k" } },
         { "/dev/mqueue", "mqueue", "mqueue", { "nosuid", "noexec", "nodev" } },
@@ -100,7 +117,10 @@ static int fill_process(OciSpec *oci, const OciDefaults *defaults)
         p->user->uid = defaults->uid;
         p->user->gid = defaults->gid;
 
-        /* Inheritable ones would pass to files with such a bit (CVE-2022-24769); others than root get none. */
+        /*
+         * Inheritable ones would pass to files with such a bit (CVE-2022-24769); others than root
+         * get none.
+         */
         caps->bounding = copy_strings(oci, capabilities, ELEMENTSOF(capabilities));
         caps->n_bounding = ELEMENTSOF(capabilities);
         if (!caps->bounding)
@@ -155,7 +175,8 @@ static int fill_mounts(OciSpec *oci)
 /* Devices: none but those that the agent makes for every container. */
 static int fill_resources(OciSpec *oci, Grpc__Linux *l, uint64_t memory)
 {
-        Grpc__LinuxResources *res = l->resources = oci_spec_message(oci, &grpc__linux_resources__descriptor);
+        Grpc__LinuxResources *res = l->resources =
+                        oci_spec_message(oci, &grpc__linux_resources__descriptor);
         Grpc__LinuxDeviceCgroup *d;
 
         if (!res)
@@ -190,11 +211,13 @@ static int fill_linux(OciSpec *oci, const OciDefaults *defaults)
         if (!l)
                 return -ENOMEM;
 
-        l->namespaces = pb_arena_alloc(&oci->arena, ELEMENTSOF(namespaces) * sizeof(*l->namespaces));
+        l->namespaces = pb_arena_alloc(&oci->arena,
+                                       ELEMENTSOF(namespaces) * sizeof(*l->namespaces));
         if (!l->namespaces)
                 return -ENOMEM;
         for (size_t i = 0; i < ELEMENTSOF(namespaces); i++) {
-                Grpc__LinuxNamespace *ns = oci_spec_message(oci, &grpc__linux_namespace__descriptor);
+                Grpc__LinuxNamespace *ns =
+                                oci_spec_message(oci, &grpc__linux_namespace__descriptor);
 
                 if (!ns)
                         return -ENOMEM;

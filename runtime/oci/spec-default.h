@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * OCI configuration of a container that is a root directory and a command: what `runc spec` would write,
- * with the capabilities that podman gives. Pure. The result is the host's view, see spec-guest.h.
+ * OCI configuration of a container that is a root directory and a command: what `runc spec` would
+ * write, with the capabilities that podman gives. Pure. The result is the host's view, see
+ * spec-guest.h.
  */
 
 #include "runtime/oci/spec-load.h"

@@ -37,7 +37,8 @@ void oci_shares_done(OciShares *shares)
         *shares = (OciShares) {};
 }
 
-static int add_share(Translation *t, const char *source, const char *name, bool read_only, bool recursive)
+static int add_share(Translation *t, const char *source, const char *name, bool read_only,
+                     bool recursive)
 {
         ShareEntry *v = &t->shares.v[t->shares.n];
 
@@ -59,7 +60,8 @@ static int host_path(const Translation *t, const char *path, const char *what, c
         if (path[0] == '/')
                 full = strdup(path);
         else if (!t->oci->bundle)
-                return error_setf(t->reterr_message, -EINVAL, "%s: '%s' is not an absolute path", what, path);
+                return error_setf(t->reterr_message, -EINVAL, "%s: '%s' is not an absolute path",
+                                  what, path);
         else if (asprintf(&full, "%s/%s", t->oci->bundle, path) < 0)
                 full = NULL;
         if (!full)
@@ -134,7 +136,10 @@ static bool is_read_only(const Grpc__Mount *m)
         return read_only;
 }
 
-/* "CID-N-BASENAME", where N is the mount's index; the basename is for people and loses odd characters. */
+/*
+ * "CID-N-BASENAME", where N is the mount's index; the basename is for people and loses odd
+ * characters.
+ */
 static char *share_name(const Translation *t, size_t index, const char *source)
 {
         char base[SHARE_BASENAME_MAX + 1], *name;
@@ -146,8 +151,8 @@ static char *share_name(const Translation *t, size_t index, const char *source)
         for (start = end; start > source && start[-1] != '/'; start--)
                 ;
         for (const char *p = start; p < end && n < SHARE_BASENAME_MAX; p++) {
-                bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
-                        strchr("._-", *p);
+                bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+                             (*p >= '0' && *p <= '9') || strchr("._-", *p);
 
                 base[n++] = plain ? *p : '_';
         }
@@ -157,8 +162,8 @@ static char *share_name(const Translation *t, size_t index, const char *source)
 }
 
 /*
- * One of each option, the last place counts; without those that only engines understand. Options that
- * change who owns or sees files can not be left out silently.
+ * One of each option, the last place counts; without those that only engines understand. Options
+ * that change who owns or sees files can not be left out silently.
  */
 static int normalise_options(Translation *t, Grpc__Mount *m, size_t index)
 {
@@ -173,7 +178,8 @@ static int normalise_options(Translation *t, Grpc__Mount *m, size_t index)
                         if (streq(option, refused[j]) || (startswith(option, refused[j]) &&
                                                           option[strlen(refused[j])] == '='))
                                 return error_setf(t->reterr_message, -EOPNOTSUPP,
-                                                  "mounts[%zu].options: '%s' is not supported", index, refused[j]);
+                                                  "mounts[%zu].options: '%s' is not supported",
+                                                  index, refused[j]);
 
                 for (size_t j = i + 1; j < m->n_options && !again; j++)
                         again = streq(m->options[j], option);
@@ -198,13 +204,17 @@ static int replace_options(Translation *t, Grpc__Mount *m, const char *const *op
         return 0;
 }
 
-/* Engines make /dev/shm on the host; memory that processes of one guest share stays in the guest. */
+/*
+ * Engines make /dev/shm on the host; memory that processes of one guest share stays in the guest.
+ */
 static int translate_shm(Translation *t, Grpc__Mount *m)
 {
-        static const char *const options[] = { "nosuid", "noexec", "nodev", "mode=1777", "size=65536k" };
+        static const char *const options[] = { "nosuid", "noexec", "nodev", "mode=1777",
+                                               "size=65536k" };
         int r;
 
-        r = oci_spec_note(t->oci, "mount /dev/shm: a tmpfs of the guest in place of the host's %s", m->source);
+        r = oci_spec_note(t->oci, "mount /dev/shm: a tmpfs of the guest in place of the host's %s",
+                          m->source);
         if (r < 0)
                 return r;
 
@@ -237,7 +247,8 @@ static int translate_bind(Translation *t, Grpc__Mount *m, size_t index)
 
         /* The type alone is not enough for the agent, nor for runc. */
         if (!has_option(m, "bind") && !has_option(m, "rbind")) {
-                char **options = pb_arena_alloc(&t->oci->arena, (m->n_options + 1) * sizeof(char *));
+                char **options =
+                                pb_arena_alloc(&t->oci->arena, (m->n_options + 1) * sizeof(char *));
 
                 if (!options)
                         return -ENOMEM;
@@ -253,7 +264,8 @@ static int translate_bind(Translation *t, Grpc__Mount *m, size_t index)
         if (streq(m->destination, "/dev/shm"))
                 return translate_shm(t, m);
         if (is_kernel_path(source))
-                return oci_spec_note(t->oci, "mount %s: %s is the guest's, not the host's", m->destination, source);
+                return oci_spec_note(t->oci, "mount %s: %s is the guest's, not the host's",
+                                     m->destination, source);
 
         name = share_name(t, index, source);
         if (!name)
@@ -285,9 +297,11 @@ static int translate_mount(Translation *t, size_t index)
                         return 0;
                 }
 
-        return error_setf(t->reterr_message, -EOPNOTSUPP,
-                          "mounts[%zu].type: '%s' is not supported (known are bind, proc, sysfs, tmpfs, devpts, mqueue, "
-                          "cgroup)", index, m->type);
+        return error_setf(
+                        t->reterr_message, -EOPNOTSUPP,
+                        "mounts[%zu].type: '%s' is not supported (known are bind, proc, sysfs, "
+                        "tmpfs, devpts, mqueue, cgroup)",
+                        index, m->type);
 }
 
 static int refuse_hooks(const Translation *t)
@@ -317,7 +331,8 @@ static int refuse_hooks(const Translation *t)
                         r = strv_add(&found, kinds[i].name);
         if (r >= 0 && found.n > 0) {
                 names = strv_join(&found, ", ");
-                r = error_setf(t->reterr_message, -EOPNOTSUPP, "hooks are not supported yet: %s", strempty(names));
+                r = error_setf(t->reterr_message, -EOPNOTSUPP, "hooks are not supported yet: %s",
+                               strempty(names));
         }
 
         strv_done(&found);
@@ -334,8 +349,9 @@ static bool contains(char *const *v, size_t n, const char *s)
 }
 
 /*
- * The kernel raises only what is both permitted and inheritable (capabilities(7)). `runc spec` (1.1) writes
- * ambient ones without inheritable ones, and runc passes over the refusal; the agent does not.
+ * The kernel raises only what is both permitted and inheritable (capabilities(7)). `runc spec`
+ * (1.1) writes ambient ones without inheritable ones, and runc passes over the refusal; the agent
+ * does not.
  */
 static int drop_impossible_ambient(Translation *t, Grpc__LinuxCapabilities *caps)
 {
@@ -347,8 +363,10 @@ static int drop_impossible_ambient(Translation *t, Grpc__LinuxCapabilities *caps
                         caps->ambient[n++] = caps->ambient[i];
 
         caps->n_ambient = n;
-        return n == before ? 0 : oci_spec_note(t->oci,
-                                               "process.capabilities.ambient: left out what is not permitted and inheritable");
+        return n == before ? 0
+                           : oci_spec_note(t->oci,
+                                           "process.capabilities.ambient: left out what is not "
+                                               "permitted and inheritable");
 }
 
 static int translate_process(Translation *t)
@@ -357,19 +375,24 @@ static int translate_process(Translation *t)
         int r = 0;
 
         if (p->terminal)
-                return error_setf(t->reterr_message, -EOPNOTSUPP,
-                                  "process.terminal: a sandbox that is started as a unit has no terminal; set it to false");
+                return error_setf(
+                                t->reterr_message, -EOPNOTSUPP,
+                                "process.terminal: a sandbox that is started as a unit has no terminal; "
+                                  "set it to false");
 
         if (p->capabilities)
                 r = drop_impossible_ambient(t, p->capabilities);
 
         /* The guest kernel has neither security module. */
         if (r >= 0 && !isempty(p->apparmorprofile))
-                r = oci_spec_note(t->oci, "AppArmor profile '%s' is not used inside the guest", p->apparmorprofile);
+                r = oci_spec_note(t->oci, "AppArmor profile '%s' is not used inside the guest",
+                                  p->apparmorprofile);
         if (r >= 0 && !isempty(p->selinuxlabel))
-                r = oci_spec_note(t->oci, "SELinux label '%s' is not used inside the guest", p->selinuxlabel);
+                r = oci_spec_note(t->oci, "SELinux label '%s' is not used inside the guest",
+                                  p->selinuxlabel);
 
-        p->apparmorprofile = p->selinuxlabel = t->spec->linux->mountlabel = (char *) protobuf_c_empty_string;
+        p->apparmorprofile = p->selinuxlabel = t->spec->linux->mountlabel =
+                        (char *) protobuf_c_empty_string;
         return r;
 }
 
@@ -386,8 +409,11 @@ static int translate_namespaces(Translation *t)
                 if (streq(ns->type, "network"))
                         continue;
                 if (!isempty(ns->path)) {
-                        r = oci_spec_note(t->oci, "%s namespace: the host's %s can not be joined, the container gets a new one",
-                                          ns->type, ns->path);
+                        r = oci_spec_note(
+                                        t->oci,
+                                        "%s namespace: the host's %s can not be joined, the "
+                                          "container gets a new one",
+                                        ns->type, ns->path);
                         if (r < 0)
                                 return r;
                         ns->path = (char *) protobuf_c_empty_string;
@@ -399,7 +425,10 @@ static int translate_namespaces(Translation *t)
         return 0;
 }
 
-/* Limits stay; what names devices, CPUs or the network of the host can not mean anything in the guest. */
+/*
+ * Limits stay; what names devices, CPUs or the network of the host can not mean anything in the
+ * guest.
+ */
 static int translate_resources(Translation *t)
 {
         Grpc__LinuxResources *res = t->spec->linux->resources;
@@ -410,11 +439,15 @@ static int translate_resources(Translation *t)
                 return 0;
 
         if (cpu && (!isempty(cpu->cpus) || !isempty(cpu->mems))) {
-                r = oci_spec_note(t->oci, "linux.resources.cpu: CPU and memory node numbers are the host's, ignored");
+                r = oci_spec_note(
+                                t->oci,
+                                "linux.resources.cpu: CPU and memory node numbers are the host's, ignored");
                 cpu->cpus = cpu->mems = (char *) protobuf_c_empty_string;
         }
         if (r >= 0 && cpu && (cpu->realtimeruntime != 0 || cpu->realtimeperiod != 0)) {
-                r = oci_spec_note(t->oci, "linux.resources.cpu: realtime limits do not exist in cgroup v2, ignored");
+                r = oci_spec_note(
+                                t->oci,
+                                "linux.resources.cpu: realtime limits do not exist in cgroup v2, ignored");
                 cpu->realtimeruntime = 0;
                 cpu->realtimeperiod = 0;
         }
@@ -424,16 +457,22 @@ static int translate_resources(Translation *t)
                 if (b->weight != 0 || b->n_weightdevice > 0 || b->n_throttlereadbpsdevice > 0 ||
                     b->n_throttlewritebpsdevice > 0 || b->n_throttlereadiopsdevice > 0 ||
                     b->n_throttlewriteiopsdevice > 0)
-                        r = oci_spec_note(t->oci, "linux.resources.blockIO: the devices are the host's, ignored");
+                        r = oci_spec_note(
+                                        t->oci,
+                                        "linux.resources.blockIO: the devices are the host's, ignored");
                 res->blockio = NULL;
         }
         if (r >= 0 && res->network) {
                 if (res->network->classid != 0 || res->network->n_priorities > 0)
-                        r = oci_spec_note(t->oci, "linux.resources.network: does not exist in cgroup v2, ignored");
+                        r = oci_spec_note(
+                                        t->oci,
+                                        "linux.resources.network: does not exist in cgroup v2, ignored");
                 res->network = NULL;
         }
         if (r >= 0 && res->n_hugepagelimits > 0) {
-                r = oci_spec_note(t->oci, "linux.resources.hugepageLimits: the guest has no huge pages, ignored");
+                r = oci_spec_note(
+                                t->oci,
+                                "linux.resources.hugepageLimits: the guest has no huge pages, ignored");
                 res->n_hugepagelimits = 0;
                 res->hugepagelimits = NULL;
         }
@@ -448,8 +487,10 @@ static int translate_linux(Translation *t)
 
         for (size_t i = 0; i < l->n_devices; i++)
                 if (streq(l->devices[i]->type, "b"))
-                        return error_setf(t->reterr_message, -EOPNOTSUPP,
-                                          "linux.devices[%zu]: block devices of the host are not supported yet", i);
+                        return error_setf(
+                                        t->reterr_message, -EOPNOTSUPP,
+                                        "linux.devices[%zu]: block devices of the host are not supported yet",
+                                        i);
 
         r = translate_namespaces(t);
         if (r < 0)
@@ -508,7 +549,8 @@ int oci_spec_to_guest(OciSpec *spec, const char *cid, OciShares *ret, char **ret
         if (r < 0) {
                 oci_shares_done(&t.shares);
                 if (spec->bundle)
-                        return error_setf(reterr_message, r, "%s/config.json: %s", spec->bundle, error_text(message, r));
+                        return error_setf(reterr_message, r, "%s/config.json: %s", spec->bundle,
+                                          error_text(message, r));
                 return error_setf(reterr_message, r, "%s", error_text(message, r));
         }
 

@@ -2,12 +2,12 @@
 #pragma once
 
 /*
- * Host's view of a container → guest's view: paths of the shared directory in place of host paths, no host
- * namespaces, no host devices numbers or CPU numbers. Pure: what has to be shared is returned as a list,
- * nothing is mounted or looked at.
+ * Host's view of a container → guest's view: paths of the shared directory in place of host paths,
+ * no host namespaces, no host device numbers or CPU numbers. Pure: what has to be shared is
+ * returned as a list, nothing is mounted or looked at.
  *
- * The virtio-fs device with the tag kataShared appears in the guest at OCI_GUEST_SHARE; the names in a
- * ShareEntry are relative to it, on both sides.
+ * The virtio-fs device with the tag kataShared appears in the guest at OCI_GUEST_SHARE; the names
+ * in a ShareEntry are relative to it, on both sides.
  */
 
 #include "basic/cleanup.h"
@@ -31,8 +31,9 @@ void oci_shares_done(OciShares *shares);
 #define _cleanup_oci_shares_ _cleanup_(oci_shares_done)
 
 /*
- * Rewrites spec in place for the container cid (a valid id) and fills ret. Adds notes for what it drops.
- * -EOPNOTSUPP, with the property named: hooks, a terminal, block devices, file systems and mount options
- * that are not built. -EINVAL for nonsense. On failure spec is half rewritten: free it.
+ * Rewrites spec in place for the container cid (a valid id) and fills ret. Adds notes for what it
+ * drops. -EOPNOTSUPP, with the property named: hooks, a terminal, block devices, file systems and
+ * mount options that are not built. -EINVAL for nonsense. On failure spec is half rewritten: free
+ * it.
  */
 int oci_spec_to_guest(OciSpec *spec, const char *cid, OciShares *ret, char **reterr_message);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config.json → OciSpec: see the header. Parse into the message, then check the whole; nothing is done. */
+/*
+ * config.json → OciSpec: see the header. Parse into the message, then check the whole; nothing is
+ * done.
+ */
 
 #include "runtime/oci/spec-load.h"
 
@@ -15,8 +18,8 @@
 #include "runtime/oci/json-pb.h"
 
 /*
- * What the agent protocol has no field for. Refused: what keeps processes apart or limits them, since a
- * container without it is not the one that was asked for. Noted: what tunes.
+ * What the agent protocol has no field for. Refused: what keeps processes apart or limits them,
+ * since a container without it is not the one that was asked for. Noted: what tunes.
  */
 static const JsonRule rules[] = {
         { "ociVersion", JSON_RULE_ALIAS, .field = "Version" },
@@ -167,20 +170,26 @@ static bool has_dot_dot(const char *path)
 static int check_process(const char *name, const Grpc__Process *p, char **reterr_message)
 {
         if (p->n_args == 0 || isempty(p->args[0]))
-                return error_setf(reterr_message, -EINVAL, "%s: process.args: no program is named", name);
+                return error_setf(reterr_message, -EINVAL, "%s: process.args: no program is named",
+                                  name);
         if (p->n_args > CONTAINER_ARGS_MAX || p->n_env > CONTAINER_ARGS_MAX)
-                return error_setf(reterr_message, -E2BIG, "%s: process.%s: more than %u elements", name,
-                                  p->n_args > CONTAINER_ARGS_MAX ? "args" : "env", CONTAINER_ARGS_MAX);
+                return error_setf(reterr_message, -E2BIG, "%s: process.%s: more than %u elements",
+                                  name, p->n_args > CONTAINER_ARGS_MAX ? "args" : "env",
+                                  CONTAINER_ARGS_MAX);
         if (!is_absolute(p->cwd))
-                return error_setf(reterr_message, -EINVAL, "%s: process.cwd: expected an absolute path", name);
+                return error_setf(reterr_message, -EINVAL,
+                                  "%s: process.cwd: expected an absolute path", name);
 
         for (size_t i = 0; i < p->n_rlimits; i++) {
                 if (!startswith(p->rlimits[i]->type, "RLIMIT_"))
-                        return error_setf(reterr_message, -EINVAL, "%s: process.rlimits[%zu].type: expected RLIMIT_...",
+                        return error_setf(reterr_message, -EINVAL,
+                                          "%s: process.rlimits[%zu].type: expected RLIMIT_...",
                                           name, i);
                 if (p->rlimits[i]->soft > p->rlimits[i]->hard)
-                        return error_setf(reterr_message, -EINVAL,
-                                          "%s: process.rlimits[%zu]: the soft limit is above the hard one", name, i);
+                        return error_setf(
+                                        reterr_message, -EINVAL,
+                                        "%s: process.rlimits[%zu]: the soft limit is above the hard one",
+                                        name, i);
         }
 
         return 0;
@@ -189,20 +198,24 @@ static int check_process(const char *name, const Grpc__Process *p, char **reterr
 static int check_mounts(const char *name, const Grpc__Spec *spec, char **reterr_message)
 {
         if (spec->n_mounts > MOUNTS_MAX)
-                return error_setf(reterr_message, -E2BIG, "%s: mounts: more than %u", name, MOUNTS_MAX);
+                return error_setf(reterr_message, -E2BIG, "%s: mounts: more than %u", name,
+                                  MOUNTS_MAX);
 
         for (size_t i = 0; i < spec->n_mounts; i++)
-                if (!is_absolute(spec->mounts[i]->destination) || has_dot_dot(spec->mounts[i]->destination))
-                        return error_setf(reterr_message, -EINVAL,
-                                          "%s: mounts[%zu].destination: expected an absolute path without '..'",
-                                          name, i);
+                if (!is_absolute(spec->mounts[i]->destination) ||
+                    has_dot_dot(spec->mounts[i]->destination))
+                        return error_setf(
+                                        reterr_message, -EINVAL,
+                                        "%s: mounts[%zu].destination: expected an absolute path without '..'",
+                                        name, i);
 
         return 0;
 }
 
 static int check_namespaces(const char *name, const Grpc__Linux *l, char **reterr_message)
 {
-        static const char *const known[] = { "pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time" };
+        static const char *const known[] = { "pid", "network", "mount",  "ipc",
+                                             "uts", "user",    "cgroup", "time" };
         unsigned seen = 0;
 
         for (size_t i = 0; i < l->n_namespaces; i++) {
@@ -211,12 +224,15 @@ static int check_namespaces(const char *name, const Grpc__Linux *l, char **reter
                 for (k = 0; k < ELEMENTSOF(known) && !streq(known[k], l->namespaces[i]->type); k++)
                         ;
                 if (k == ELEMENTSOF(known))
-                        return error_setf(reterr_message, -EINVAL,
-                                          "%s: linux.namespaces[%zu].type: expected pid, network, mount, ipc, uts, "
-                                          "user, cgroup or time", name, i);
+                        return error_setf(
+                                        reterr_message, -EINVAL,
+                                        "%s: linux.namespaces[%zu].type: expected pid, network, mount, ipc, uts, "
+                                        "user, cgroup or time",
+                                        name, i);
                 if (seen & (1U << k))
-                        return error_setf(reterr_message, -EINVAL, "%s: linux.namespaces[%zu]: second '%s' namespace",
-                                          name, i, known[k]);
+                        return error_setf(reterr_message, -EINVAL,
+                                          "%s: linux.namespaces[%zu]: second '%s' namespace", name,
+                                          i, known[k]);
                 seen |= 1U << k;
         }
 
@@ -232,12 +248,14 @@ static int check_spec(const char *name, const Grpc__Spec *spec, char **reterr_me
         if (!spec->process)
                 return error_setf(reterr_message, -EINVAL, "%s: process: missing", name);
         if (!spec->root || isempty(spec->root->path) || strlen(spec->root->path) >= PATH_MAX)
-                return error_setf(reterr_message, -EINVAL, "%s: root.path: missing or too long", name);
+                return error_setf(reterr_message, -EINVAL, "%s: root.path: missing or too long",
+                                  name);
         if (!spec->linux)
                 return error_setf(reterr_message, -EINVAL, "%s: linux: missing", name);
         if (strlen(spec->hostname) > HOSTNAME_LEN_MAX)
-                return error_setf(reterr_message, -EINVAL, "%s: hostname: longer than %u characters",
-                                  name, HOSTNAME_LEN_MAX);
+                return error_setf(reterr_message, -EINVAL,
+                                  "%s: hostname: longer than %u characters", name,
+                                  HOSTNAME_LEN_MAX);
 
         r = check_process(name, spec->process, reterr_message);
         if (r < 0)
@@ -248,7 +266,8 @@ static int check_spec(const char *name, const Grpc__Spec *spec, char **reterr_me
         return check_namespaces(name, spec->linux, reterr_message);
 }
 
-int oci_spec_parse(const char *name, const char *text, size_t size, OciSpec **ret, char **reterr_message)
+int oci_spec_parse(const char *name, const char *text, size_t size, OciSpec **ret,
+                   char **reterr_message)
 {
         _cleanup_json_ json_object *object = NULL;
         _cleanup_oci_spec_ OciSpec *spec = NULL;
@@ -289,7 +308,8 @@ int oci_spec_load(const char *bundle, OciSpec **ret, char **reterr_message)
         int r;
 
         if (bundle[0] != '/')
-                return error_setf(reterr_message, -EINVAL, "bundle '%s' is not an absolute path", bundle);
+                return error_setf(reterr_message, -EINVAL, "bundle '%s' is not an absolute path",
+                                  bundle);
         if (asprintf(&path, "%s/config.json", bundle) < 0) {
                 path = NULL;
                 return -ENOMEM;
@@ -299,7 +319,8 @@ int oci_spec_load(const char *bundle, OciSpec **ret, char **reterr_message)
         if (r == -ENOENT && access(bundle, F_OK) < 0)
                 return error_setf(reterr_message, r, "bundle %s does not exist", bundle);
         if (r == -EFBIG)
-                return error_setf(reterr_message, r, "%s: larger than %zu KiB", path, OCI_CONFIG_MAX / 1024);
+                return error_setf(reterr_message, r, "%s: larger than %zu KiB", path,
+                                  OCI_CONFIG_MAX / 1024);
         if (r < 0)
                 return error_setf(reterr_message, r, "%s: %s", path, strerror(-r));
 

@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * OCI runtime configuration: config.json → the message that the agent takes (proto/oci.proto). No side
- * effects. The bundle belongs to a caller with the supervisor's rights, but its content is often written
- * from an image's or a pod's description: everything is bounded and typed, errors name the property.
+ * OCI runtime configuration: config.json → the message that the agent takes (proto/oci.proto). No
+ * side effects. The bundle belongs to a caller with the supervisor's rights, but its content is
+ * often written from an image's or a pod's description: everything is bounded and typed, errors
+ * name the property.
  *
  * Facts: opencontainers/runtime-spec 1.2, config.md and config-linux.md.
  */
@@ -22,14 +23,15 @@ typedef struct OciSpec {
 } OciSpec;
 
 /*
- * Reads BUNDLE/config.json. Properties that the agent protocol can not carry are errors (-EOPNOTSUPP) where
- * leaving them out would weaken isolation or a limit, and notes elsewhere. Other errors: -EINVAL, -EFBIG,
- * -E2BIG, -ENOBUFS, or the errno of reading.
+ * Reads BUNDLE/config.json. Properties that the agent protocol can not carry are errors
+ * (-EOPNOTSUPP) where leaving them out would weaken isolation or a limit, and notes elsewhere.
+ * Other errors: -EINVAL, -EFBIG, -E2BIG, -ENOBUFS, or the errno of reading.
  */
 int oci_spec_load(const char *bundle, OciSpec **ret, char **reterr_message);
 
 /* The same for a text; name begins the errors. */
-int oci_spec_parse(const char *name, const char *text, size_t size, OciSpec **ret, char **reterr_message);
+int oci_spec_parse(const char *name, const char *text, size_t size, OciSpec **ret,
+                   char **reterr_message);
 
 /* Without a message yet. */
 int oci_spec_new(OciSpec **ret);

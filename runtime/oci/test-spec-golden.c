@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whole config.json files in the forms that runc, podman and containerd write, and the default of a root
- * directory: everything that goes to the guest, as text, against a golden file. After a wanted change:
- * GOLDEN_UPDATE=1 build/test-spec-golden, and give the reason in the commit.
+ * Whole config.json files in the forms that runc, podman and containerd write, and the default of a
+ * root directory: everything that goes to the guest, as text, against a golden file. After a wanted
+ * change: GOLDEN_UPDATE=1 build/test-spec-golden, and give the reason in the commit.
  */
 
 #include <fcntl.h>
@@ -25,7 +25,8 @@ static void dump_text(FILE *f, const char *s)
         fprintf(f, " \"%s\"\n", text);
 }
 
-static void dump_value(FILE *f, const char *path, const ProtobufCFieldDescriptor *d, const void *member)
+static void dump_value(FILE *f, const char *path, const ProtobufCFieldDescriptor *d,
+                       const void *member)
 {
         if (d->type == PROTOBUF_C_TYPE_MESSAGE) {
                 dump_message(f, path, *(const ProtobufCMessage *const *) member);
@@ -85,16 +86,20 @@ static void dump_message(FILE *f, const char *path, const ProtobufCMessage *m)
 
                 ASSERT_TRUE(asprintf(&name, "%s%s%s", path, *path ? "." : "", d->name) > 0);
                 if (d->label == PROTOBUF_C_LABEL_REPEATED) {
-                        size_t n = *(const size_t *) (const void *) ((const char *) m + d->quantifier_offset);
+                        size_t n = *(const size_t *) (const void *) ((const char *) m +
+                                                                     d->quantifier_offset);
 
                         for (size_t j = 0; j < n; j++) {
                                 _cleanup_free_ char *element = NULL;
 
                                 ASSERT_TRUE(asprintf(&element, "%s[%zu]", name, j) > 0);
-                                dump_value(f, element, d, *(const char *const *) (const void *) member + j * size_of(d));
+                                dump_value(f, element, d,
+                                           *(const char *const *) (const void *) member +
+                                                           j * size_of(d));
                         }
                 } else if (d->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
-                        if (*(const uint32_t *) (const void *) ((const char *) m + d->quantifier_offset) == d->id)
+                        if (*(const uint32_t *) (const void *) ((const char *) m +
+                                                                d->quantifier_offset) == d->id)
                                 dump_value(f, name, d, member);
                 } else if (!is_zero(d, member))
                         dump_value(f, name, d, member);
@@ -118,9 +123,13 @@ static void compare(const char *name, OciSpec *oci)
         f = ASSERT_NOT_NULL(open_memstream(&text, &size));
         for (size_t i = 0; i < shares.n; i++)
                 fprintf(f, "share %s %s %s%s\n", shares.v[i].source, shares.v[i].name,
-                        shares.v[i].read_only ? "ro" : "rw", shares.v[i].recursive ? " recursive" : "");
+                        shares.v[i].read_only ? "ro" : "rw",
+                        shares.v[i].recursive ? " recursive" : "");
         for (size_t i = 0; i < oci->notes.n; i++)
-                fprintf(f, "note %s\n", oci->notes.v[i] + (startswith(oci->notes.v[i], TESTDATA) ? strlen(TESTDATA) + 1 : 0));
+                fprintf(f, "note %s\n",
+                        oci->notes.v[i] + (startswith(oci->notes.v[i], TESTDATA)
+                                                           ? strlen(TESTDATA) + 1
+                                                           : 0));
 
         /* Over the wire and back, as the agent sees it. */
         n = grpc__spec__get_packed_size(oci->spec);
@@ -131,7 +140,7 @@ static void compare(const char *name, OciSpec *oci)
         grpc__spec__free_unpacked(again, NULL);
         ASSERT_OK(fflush(f));
 
-        ASSERT_TRUE(asprintf(&path, "%s/%s.guest", TESTDATA, name) > 0);
+        ASSERT_TRUE(asprintf(&path, "%s/%s.golden", TESTDATA, name) > 0);
         if (getenv("GOLDEN_UPDATE")) {
                 ASSERT_OK(write_file_atomic(path, text, size, 0644));
                 return;
@@ -141,7 +150,8 @@ static void compare(const char *name, OciSpec *oci)
                 size_t na = strcspn(a, "\n"), nb = strcspn(b, "\n");
 
                 if (na != nb || memcmp(a, b, na) != 0)
-                        TEST_FAIL("%s: is\n  %.*s\nshould be\n  %.*s", path, (int) na, a, (int) nb, b);
+                        TEST_FAIL("%s: is\n  %.*s\nshould be\n  %.*s", path, (int) na, a, (int) nb,
+                                  b);
                 a += na + (a[na] == '\n');
                 b += nb + (b[nb] == '\n');
         }
@@ -204,9 +214,15 @@ TEST(default_user)
         Strv command = {};
 
         ASSERT_OK(strv_add(&command, "/bin/true"));
-        ASSERT_OK(oci_spec_new_default(&(OciDefaults) {
-                .root_directory = "/srv/web", .command = &command, .hostname = "web", .uid = 1000, .gid = 100,
-        }, &oci));
+        ASSERT_OK(oci_spec_new_default(
+                        &(OciDefaults) {
+                                        .root_directory = "/srv/web",
+                                        .command = &command,
+                                        .hostname = "web",
+                                        .uid = 1000,
+                                        .gid = 100,
+                        },
+                        &oci));
         strv_done(&command);
         compare("default-user", oci);
 }

@@ -32,31 +32,49 @@ static const struct {
         const char *process, *linux_part, *top, *message;
         int error;
 } bad[] = {
-        { ",\"user\":{\"uid\":\"0\"}", "", "", "config.json: process.user.uid: expected a number from 0 to 4294967295, found a string", EINVAL },
-        { ",\"user\":{\"uid\":-1}", "", "", "process.user.uid: expected a number from 0 to 4294967295, found -1", EINVAL },
+        { ",\"user\":{\"uid\":\"0\"}", "", "",
+          "config.json: process.user.uid: expected a number from 0 to 4294967295, found a string",
+          EINVAL },
+        { ",\"user\":{\"uid\":-1}", "", "",
+          "process.user.uid: expected a number from 0 to 4294967295, found -1", EINVAL },
         { ",\"user\":{\"uid\":4294967296}", "", "", "process.user.uid: ", EINVAL },
-        { ",\"user\":{\"uid\":1.5}", "", "", "process.user.uid: expected a number from 0 to 4294967295, found a fraction", EINVAL },
+        { ",\"user\":{\"uid\":1.5}", "", "",
+          "process.user.uid: expected a number from 0 to 4294967295, found a fraction", EINVAL },
         { ",\"user\":{\"umask\":63}", "", "", "process.user.umask: not supported", EOPNOTSUPP },
         { ",\"user\":[]", "", "", "process.user: expected an object, found a list", EINVAL },
         { ",\"env\":\"A=1\"", "", "", "process.env: expected a list, found a string", EINVAL },
-        { ",\"env\":[\"A=1\",7]", "", "", "process.env[1]: expected a string, found a number", EINVAL },
+        { ",\"env\":[\"A=1\",7]", "", "", "process.env[1]: expected a string, found a number",
+          EINVAL },
         { ",\"env\":[\"A=1\\u0000B=2\"]", "", "", "process.env[0]: string with a NUL", EINVAL },
-        { ",\"noNewPrivileges\":1", "", "", "process.noNewPrivileges: expected true or false, found a number", EINVAL },
-        { ",\"oomScoreAdj\":9223372036854775808", "", "", "process.oomScoreAdj: expected a number from -9223372036854775808", EINVAL },
+        { ",\"noNewPrivileges\":1", "", "",
+          "process.noNewPrivileges: expected true or false, found a number", EINVAL },
+        { ",\"oomScoreAdj\":9223372036854775808", "", "",
+          "process.oomScoreAdj: expected a number from -9223372036854775808", EINVAL },
         { ",\"cwd\":\"tmp\"", "", "", "process.cwd: expected an absolute path", EINVAL },
         { ",\"args\":[]", "", "", "process.args: no program is named", EINVAL },
         { ",\"CWD\":\"/\"", "", "", "process.CWD: given twice", EINVAL },
-        { ",\"rlimits\":[{\"type\":\"RLIMIT_CORE\",\"hard\":1,\"soft\":2}]", "", "", "process.rlimits[0]: the soft limit", EINVAL },
-        { ",\"rlimits\":[{\"type\":\"NOFILE\",\"hard\":1,\"soft\":1}]", "", "", "process.rlimits[0].type: ", EINVAL },
-        { "", ",\"timeOffsets\":{\"monotonic\":{\"secs\":1}}", "", "linux.timeOffsets: not supported", EOPNOTSUPP },
-        { "", ",\"resources\":{\"unified\":{\"memory.high\":\"1M\"}}", "", "linux.resources.unified: not supported", EOPNOTSUPP },
-        { "", ",\"seccomp\":{\"listenerPath\":\"/x\"}", "", "linux.seccomp.listenerPath: not supported", EOPNOTSUPP },
-        { "", ",\"sysctl\":{\"a\\nb\":5}", "", "linux.sysctl.a\\x0ab: expected a string, found a number", EINVAL },
-        { "", ",\"namespaces\":[{\"type\":\"net\"}]", "", "linux.namespaces[0].type: expected pid, network", EINVAL },
-        { "", ",\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"pid\"}]", "", "linux.namespaces[1]: second 'pid'", EINVAL },
-        { "", "", ",\"mounts\":[{\"destination\":\"/a\",\"uidMappings\":[{}]}]", "mounts[0].uidMappings: not supported", EOPNOTSUPP },
-        { "", "", ",\"mounts\":[{\"destination\":\"a\"}]", "mounts[0].destination: expected an absolute path", EINVAL },
-        { "", "", ",\"mounts\":[{\"destination\":\"/a/../b\"}]", "mounts[0].destination: ", EINVAL },
+        { ",\"rlimits\":[{\"type\":\"RLIMIT_CORE\",\"hard\":1,\"soft\":2}]", "", "",
+          "process.rlimits[0]: the soft limit", EINVAL },
+        { ",\"rlimits\":[{\"type\":\"NOFILE\",\"hard\":1,\"soft\":1}]", "", "",
+          "process.rlimits[0].type: ", EINVAL },
+        { "", ",\"timeOffsets\":{\"monotonic\":{\"secs\":1}}", "",
+          "linux.timeOffsets: not supported", EOPNOTSUPP },
+        { "", ",\"resources\":{\"unified\":{\"memory.high\":\"1M\"}}", "",
+          "linux.resources.unified: not supported", EOPNOTSUPP },
+        { "", ",\"seccomp\":{\"listenerPath\":\"/x\"}", "",
+          "linux.seccomp.listenerPath: not supported", EOPNOTSUPP },
+        { "", ",\"sysctl\":{\"a\\nb\":5}", "",
+          "linux.sysctl.a\\x0ab: expected a string, found a number", EINVAL },
+        { "", ",\"namespaces\":[{\"type\":\"net\"}]", "",
+          "linux.namespaces[0].type: expected pid, network", EINVAL },
+        { "", ",\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"pid\"}]", "",
+          "linux.namespaces[1]: second 'pid'", EINVAL },
+        { "", "", ",\"mounts\":[{\"destination\":\"/a\",\"uidMappings\":[{}]}]",
+          "mounts[0].uidMappings: not supported", EOPNOTSUPP },
+        { "", "", ",\"mounts\":[{\"destination\":\"a\"}]",
+          "mounts[0].destination: expected an absolute path", EINVAL },
+        { "", "", ",\"mounts\":[{\"destination\":\"/a/../b\"}]", "mounts[0].destination: ",
+          EINVAL },
         { "", "", ",\"domainname\":\"x\"", "domainname: not supported", EOPNOTSUPP },
         { "", "", ",\"ociVersion\":\"2.0.0\"", "ociVersion: expected 1.x", EINVAL },
         { "", "", ",\"root\":{}", "root.path: missing", EINVAL },
@@ -83,7 +101,9 @@ TEST(errors)
 
 TEST(not_an_object)
 {
-        static const char *const texts[] = { "", " ", "[]", "7", "null", "{", "{\"ociVersion\":\"1.0.0\"", "\xff", "{}x" };
+        static const char *const texts[] = {
+                "", " ", "[]", "7", "null", "{", "{\"ociVersion\":\"1.0.0\"", "\xff", "{}x",
+        };
 
         for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
                 _cleanup_oci_spec_ OciSpec *oci = NULL;
@@ -149,7 +169,9 @@ TEST(sizes)
         ASSERT_ERROR(load(large, &oci, &message), E2BIG);
         ASSERT_CONTAINS(message, "mounts: more than 256");
 
-        /* Small objects that cost much: the arena's budget ends it, if not the length of the list. */
+        /*
+         * Small objects that cost much: the arena's budget ends it, if not the length of the list.
+         */
         rewind(f);
         fputs(",\"mounts\":[", f);
         for (unsigned i = 0; i <= OCI_LIST_MAX; i++)
@@ -187,16 +209,22 @@ TEST(files)
 static const struct {
         const char *process, *linux_part, *top, *message;
 } not_for_guest[] = {
-        { ",\"terminal\":true", "", "", "process.terminal: a sandbox that is started as a unit has no terminal" },
-        { "", "", ",\"hooks\":{\"createRuntime\":[{\"path\":\"/a\"}],\"poststop\":[{\"path\":\"/b\"}]}",
+        { ",\"terminal\":true", "", "",
+          "process.terminal: a sandbox that is started as a unit has no terminal" },
+        { "", "",
+          ",\"hooks\":{\"createRuntime\":[{\"path\":\"/a\"}],\"poststop\":[{\"path\":\"/b\"}]}",
           "hooks are not supported yet: createRuntime, poststop" },
-        { "", ",\"devices\":[{\"path\":\"/dev/sda\",\"type\":\"b\",\"major\":8}]", "", "linux.devices[0]: block devices" },
+        { "", ",\"devices\":[{\"path\":\"/dev/sda\",\"type\":\"b\",\"major\":8}]", "",
+          "linux.devices[0]: block devices" },
         { "", "", ",\"mounts\":[{\"destination\":\"/a\",\"type\":\"nfs\",\"source\":\"x:/\"}]",
           "mounts[0].type: 'nfs' is not supported" },
-        { "", "", ",\"mounts\":[{\"destination\":\"/a\",\"type\":\"bind\"}]", "mounts[0].source: missing" },
+        { "", "", ",\"mounts\":[{\"destination\":\"/a\",\"type\":\"bind\"}]",
+          "mounts[0].source: missing" },
         { "", "", ",\"mounts\":[{\"destination\":\"/a\",\"type\":\"bind\",\"source\":\"b\"}]",
           "mounts[0].source: 'b' is not an absolute path" },
-        { "", "", ",\"mounts\":[{\"destination\":\"/a\",\"type\":\"bind\",\"source\":\"/b\",\"options\":[\"idmap=uids\"]}]",
+        { "", "",
+          ",\"mounts\":[{\"destination\":\"/a\",\"type\":\"bind\",\"source\":\"/b\",\"options\":[\"idmap=uids\"]}]",
+
           "mounts[0].options: 'idmap' is not supported" },
 };
 
