@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Input of a container: see stdio.h. The bytes are the host's, the pipe's reader is the tenant. */
+/* Input of a container: see stdio-stream.h. The bytes are the host's, the pipe's reader is the tenant. */
 
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/stdio.h"
+#include "agent/stdio-stream.h"
 #include "basic/limits.h"
 #include "basic/log.h"
 #include "basic/ring.h"
@@ -196,7 +196,7 @@ StdioIn *stdio_in_free(StdioIn *in)
         if (!in)
                 return NULL;
 
-        in->write_handler = NULL;
+        answer_write(in, -EPIPE);
         stream_close(in);
         loop_source_free(in->pipe_source);
         loop_source_free(in->timer);

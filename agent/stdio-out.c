@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Output of a container: see stdio.h. The pipe's other end is the tenant's. */
+/* Output of a container: see stdio-stream.h. The pipe's other end is the tenant's. */
 
 #include <unistd.h>
 
 #include "agent/ring-stream.h"
-#include "agent/stdio.h"
+#include "agent/stdio-stream.h"
 #include "basic/limits.h"
 #include "basic/log.h"
 
@@ -163,6 +163,8 @@ StdioOut *stdio_out_free(StdioOut *out)
         if (!out)
                 return NULL;
 
+        if (out->read_handler)
+                out->read_handler(NULL, 0, out->read_data);
         ring_stream_free(out->stream);
         loop_source_free(out->source);
         loop_source_free(out->read_timer);

@@ -24,9 +24,6 @@
 #define CONTAINERS_MAX 64U
 #define CONTAINER_ARGS_MAX 4096U
 #define MOUNTS_MAX 256U
-#define SANDBOX_MEMORY_MIN MIB(64)
-#define SANDBOX_MEMORY_MAX (UINT64_C(1) << 40)
-#define SANDBOX_VCPUS_MAX 255U
 #define HOSTNAME_LEN_MAX 64U       /* __NEW_UTS_LEN */
 #define OCI_DEPTH_MAX 16U          /* nesting of config.json */
 #define OCI_LIST_MAX 16384U        /* elements of one list or map in it */

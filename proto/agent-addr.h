@@ -2,12 +2,12 @@
 #pragma once
 
 /*
- * The two addresses on the guest's kernel command line: where the agent serves (agent.server_addr=) and
- * where it reports (agent.notify=). Guest side; the command line comes from the host.
+ * The two addresses on the guest's kernel command line: where the agent serves (agent.server_addr=)
+ * and where it reports (agent.notify=). Guest side; the command line comes from the host.
  *
  *      agent.server_addr=vsock://CID:PORT      CID -1: any
  *      agent.server_addr=serial://NAME         a virtio-serial port, by its name
- *      agent.server_addr=unix:///PATH          or unix://@NAME in the abstract name space: for tests
+ *      agent.server_addr=unix:///PATH          or unix://@NAME (abstract): for tests
  *      agent.notify=vsock:CID:PORT             a stream connection of its own for each message
  *      agent.notify=mux:PORT                   a stream of the multiplexer on the serial port
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The biggest message of the protocol through the arena: what unpacks can be packed, and unpacks again.
+ * The biggest message of the protocol through the arena: what unpacks can be packed, and unpacks
+ * again.
  */
 
 #include "proto/agent.pb-c.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ttrpc reader and envelopes. First byte: bit 0 the direction, the rest the size of the pieces (0: all
- * at once). Then the bytes of the connection.
+ * ttrpc reader and envelopes. First byte: bit 0 the direction, the rest the size of the pieces (0:
+ * all at once). Then the bytes of the connection.
  */
 
 #include "basic/fd.h"
@@ -43,7 +43,7 @@ static void response(const TtrpcFrame *frame, PbArena *arena)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        _cleanup_(ttrpc_reader_done) TtrpcReader reader;
+        _cleanup_(ttrpc_reader_done) TtrpcReader reader = {};
         bool requests;
         size_t piece;
         int r = 0;

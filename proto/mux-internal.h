@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Inside of the multiplexer: what mux.c (session, input, preamble) and mux-stream.c (streams, output)
- * share. For no one else.
+ * Inside of the multiplexer: what mux.c (session, input, preamble) and mux-stream.c (streams,
+ * output) share. For no one else.
  */
 
 #include "proto/byteq.h"
@@ -69,7 +69,7 @@ struct MuxStream {
         void *userdata;
 
         ByteQueue rx, tx;
-        size_t rx_window;       /* the peer may send that much; rx.n + rx_credit + rx_window is constant */
+        size_t rx_window;       /* the peer may send that much; the three sum up to a constant */
         size_t rx_credit;       /* consumed, not yet granted again */
         uint64_t tx_window;
 
@@ -90,6 +90,7 @@ struct Mux {
         uint64_t nonce, next_nonce;
         bool have_next;         /* next_nonce is a preamble that ended the session */
         bool ready_event;
+        bool frame_seen;        /* in this session */
 
         /* The last bytes while skipping, or the start of a header. */
         uint8_t line[MUX_PREAMBLE_SIZE];

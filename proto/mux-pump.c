@@ -2,9 +2,10 @@
 /*
  * Streams of a Mux as socketpairs: see the header.
  *
- * Everything is watched edge-triggered, with the readiness kept in flags. That way a descriptor that is
- * readable while its stream has no room, or a port that reports EPOLLHUP for as long as no host is
- * there, does not wake anybody. Work that the budget leaves over is remembered by an eventfd.
+ * Everything is watched edge-triggered, with the readiness kept in flags. That way a descriptor
+ * that is readable while its stream has no room, or a port that reports EPOLLHUP for as long as no
+ * host is there, does not wake anybody. Work that the budget leaves over is remembered by an
+ * eventfd.
  */
 
 #include "proto/mux-pump.h"
@@ -25,7 +26,9 @@
 #define ROUNDS_MAX 16U
 #define EVENTS_MAX 64U
 
-/* A port that its guest has not opened yet may lose a preamble, so it is offered again and again. */
+/*
+ * A port that its guest has not opened yet may lose a preamble, so it is offered again and again.
+ */
 #define OFFER_INTERVAL_MSEC 250
 /* Every so many offers one that ends any frame which the guest may be in. */
 #define OFFER_FLUSH_EVERY 40U
@@ -196,7 +199,10 @@ static bool program_to_peer(MuxPump *pump, PumpStream *s)
 
                 progress = true;
                 if (n > 0) {
-                        /* The room was there: only memory can be short, and then bytes would be missing. */
+                        /*
+                         * The room was there: only memory can be short, and then bytes would be
+                         * missing.
+                         */
                         if (mux_stream_write(s->stream, pump->chunk, (size_t) n) == n)
                                 continue;
                         s->hung_up = true;
@@ -399,8 +405,8 @@ static void feed(MuxPump *pump, const uint8_t *p, size_t n)
 }
 
 /*
- * A virtio-serial port without a host reads as end of file and reports EPOLLHUP. Before a session that
- * only means that none is there yet; its arrival wakes the port's wait queue.
+ * A virtio-serial port without a host reads as end of file and reports EPOLLHUP. Before a session
+ * that only means that none is there yet; its arrival wakes the port's wait queue.
  */
 static bool may_come_back(const MuxPump *pump)
 {

@@ -196,7 +196,8 @@ static int send_turn(MuxStream *stream)
                 size_t credit = stream->fin_received ? 0 : stream->rx_credit;
                 uint16_t flags = stream->flags | (fin_due(stream) ? MUX_FIN : 0);
 
-                r = mux_put_frame(mux, MUX_FRAME_WINDOW, flags, stream->id, (uint32_t) credit, NULL);
+                r = mux_put_frame(mux, MUX_FRAME_WINDOW, flags, stream->id, (uint32_t) credit,
+                                  NULL);
                 if (r < 0)
                         return r;
                 stream->rx_window += credit;
@@ -221,9 +222,13 @@ void mux_fill(Mux *mux)
                 }
 
                 if (end_due(stream)) {
-                        /* Both ends are known to both sides: nothing to say. */
-                        if (!(stream->fin_sent && stream->fin_received) &&
-                            mux_put_frame(mux, MUX_FRAME_WINDOW, MUX_RST, stream->id, 0, NULL) < 0) {
+                        int r = 0;
+
+                        /* After FIN in both directions there is nothing to say. */
+                        if (!stream->fin_sent || !stream->fin_received)
+                                r = mux_put_frame(mux, MUX_FRAME_WINDOW, MUX_RST, stream->id, 0,
+                                                  NULL);
+                        if (r < 0) {
                                 mux_stream_schedule(stream);
                                 return;
                         }
@@ -235,7 +240,9 @@ void mux_fill(Mux *mux)
         }
 }
 
-/* The line in front of the received bytes: 1 with the number, 0 if it is not whole yet, -EBADMSG. */
+/*
+ * The line in front of the received bytes: 1 with the number, 0 if it is not whole yet, -EBADMSG.
+ */
 static int take_line(MuxStream *stream, const char *prefix, uint32_t *ret)
 {
         char line[MUX_LINE_MAX + 1];
@@ -305,7 +312,10 @@ int mux_stream_received(MuxStream *stream, const void *data, size_t n)
         int r;
 
         if (stream->detached || stream->state == MUX_STREAM_REFUSED) {
-                /* Nobody reads: give the window back, or two closing ends could wait for each other. */
+                /*
+                 * Nobody reads: give the window back, or two closing ends could wait for each
+                 * other.
+                 */
                 stream->rx_credit += n;
                 mux_stream_schedule(stream);
                 return 0;

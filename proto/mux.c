@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Session side of the multiplexer: preamble, frame parser, control frames. Takes hostile bytes on both
- * sides of the machine boundary.
+ * Session side of the multiplexer: preamble, frame parser, control frames. Takes hostile bytes on
+ * both sides of the machine boundary.
  */
 
 #include "proto/mux.h"
@@ -122,6 +122,7 @@ static void session_begin(Mux *mux)
 {
         mux->state = MUX_STATE_READY;
         mux->ready_event = true;
+        mux->frame_seen = false;
         mux->n_line = mux->n_header = 0;
         mux->payload_left = 0;
         mux->payload_stream = NULL;
@@ -216,13 +217,20 @@ static void skip_byte(Mux *mux, uint8_t byte)
 }
 
 /*
- * A server where a frame should begin, but the first byte is not the version. 0: go on; the bytes may
- * be a preamble, or were a repetition of the current one.
+ * A server where a frame should begin, but the first byte is not the version. 0: go on; the bytes
+ * may be a preamble, or were a repetition of the current one.
  */
 static int foreign_byte(Mux *mux, uint8_t byte, char **reterr_message)
 {
         const size_t n_prefix = sizeof(MUX_PREAMBLE_PREFIX) - 1;
         uint64_t nonce;
+
+        /*
+         * A guest that opens its port late finds several offers in the pipe, some with line feeds in
+         * front of them. The host sends none once it has seen the answer to the first.
+         */
+        if (byte == '\n' && mux->n_line == 0 && !mux->frame_seen)
+                return 0;
 
         mux->line[mux->n_line++] = byte;
         if (memcmp(mux->line, MUX_PREAMBLE_PREFIX, MIN(mux->n_line, n_prefix)) != 0)
@@ -257,7 +265,10 @@ static MuxHeader parse_header(const uint8_t p[static MUX_HEADER_SIZE])
         };
 }
 
-/* The stream of a frame; *ret NULL for one that is closed and whose last frames are still coming in. */
+/*
+ * The stream of a frame; *ret NULL for one that is closed and whose last frames are still coming
+ * in.
+ */
 static int frame_stream(Mux *mux, const MuxHeader *h, MuxStream **ret, char **reterr_message)
 {
         bool ours = (h->id % 2 == 1) == (mux->role == MUX_CLIENT);
@@ -362,7 +373,8 @@ static int ping_frame(Mux *mux, const MuxHeader *h, char **reterr_message)
 
         r = mux_put_frame(mux, MUX_FRAME_PING, MUX_ACK, 0, h->length, NULL);
         if (r == -ENOBUFS)
-                return error_setf(reterr_message, EPROTO, "mux: the peer does not read its answers");
+                return error_setf(reterr_message, EPROTO,
+                                  "mux: the peer does not read its answers");
         if (r < 0)
                 return error_setf(reterr_message, r, "mux: no memory for an answer");
         return 0;
@@ -375,7 +387,8 @@ static int goaway_frame(Mux *mux, const MuxHeader *h, char **reterr_message)
                         : h->length == MUX_GOAWAY_INTERNAL ? "internal error"
                                                            : "unknown reason";
 
-        return error_setf(reterr_message, ECONNRESET, "mux: the peer has ended the session: %s", why);
+        return error_setf(reterr_message, ECONNRESET, "mux: the peer has ended the session: %s",
+                          why);
 }
 
 static int frame(Mux *mux, const MuxHeader *h, char **reterr_message)
@@ -451,6 +464,7 @@ int mux_input(Mux *mux, const void *data, size_t n, size_t *ret_consumed, char *
                         MuxHeader h = parse_header(mux->header);
 
                         mux->n_header = 0;
+                        mux->frame_seen = true;
                         r = frame(mux, &h, reterr_message);
                         if (r < 0) {
                                 /* A header that was cut swallows the start of a preamble. */

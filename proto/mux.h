@@ -3,24 +3,26 @@
 
 /*
  * Many streams over one byte stream (a virtio-serial port), without I/O: the caller pushes received
- * bytes in, takes bytes to send out, and asks for events. Wire format: yamux (hashicorp spec.md) with
- * two additions of ours.
+ * bytes in, takes bytes to send out, and asks for events. Wire format: yamux (hashicorp spec.md)
+ * with two additions of ours.
  *
- * Preamble. The host is the yamux client. It writes the line "KATA-MUX 1 <16 hex digits>\n", as often
- * as it likes, until the guest writes the same line back; after it either side speaks yamux. Both skip
- * all bytes before the line they wait for: whatever an earlier session left in the pipe. The guest
- * knows a new host by a new preamble, also where a frame should begin; one with the same digits is a
- * repetition. Should the guest have missed the hang-up in the middle of a frame, it would take the
- * preamble for payload; mux_offer_preamble(flush) writes enough line feeds to end any frame first.
+ * Preamble. The host is the yamux client. It writes the line "KATA-MUX 1 <16 hex digits>\n", as
+ * often as it likes, until the guest writes the same line back; after it either side speaks yamux.
+ * Both skip all bytes before the line they wait for: whatever an earlier session left in the pipe.
+ * The guest knows a new host by a new preamble, also where a frame should begin; one with the same
+ * digits is a repetition. Should the guest have missed the hang-up in the middle of a frame, it
+ * would take the preamble for payload; mux_offer_preamble(flush) writes enough line feeds to end
+ * any frame first.
  *
- * Stream start. The opener sends "CONNECT <port>\n", the acceptor answers "OK <stream id>\n" or resets.
+ * Stream start. The opener sends "CONNECT <port>\n", the acceptor answers "OK <stream id>\n" or
+ * resets.
  *
- * FIN ends one direction. RST is what close() is: the peer sends no more and reads no more. Bytes that
- * arrived before it are still delivered.
+ * FIN ends one direction. RST is what close() is: the peer sends no more and reads no more. Bytes
+ * that arrived before it are still delivered.
  *
- * Stands on the trust boundary on both sides. Bounds: MUX_FRAME_MAX a frame, MUX_WINDOW_INITIAL unread
- * bytes a stream, MUX_STREAMS_MAX streams of the peer (half of that of our own), MUX_SENDQ_MAX output.
- * A peer that leaves the protocol ends the session.
+ * Stands on the trust boundary on both sides. Bounds: MUX_FRAME_MAX a frame, MUX_WINDOW_INITIAL
+ * unread bytes a stream, MUX_STREAMS_MAX streams of the peer (half of that of our own),
+ * MUX_SENDQ_MAX output. A peer that leaves the protocol ends the session.
  */
 
 #include "basic/cleanup.h"
@@ -56,15 +58,15 @@ DEFINE_CLEANUP_FUNC(Mux *, mux_free)
 /*
  * Takes received bytes. 0 with all of them consumed, or the session is over: -EPROTO and other
  * violations, -ECONNRESET when the peer says so (a server: also for a new preamble), -ENOMEM. After
- * that the streams are still there, but nothing moves; mux_output() may have a last word for the peer.
- * *ret_consumed is set in any case.
+ * that the streams are still there, but nothing moves; mux_output() may have a last word for the
+ * peer. *ret_consumed is set in any case.
  */
 int mux_input(Mux *mux, const void *data, size_t n, size_t *ret_consumed, char **reterr_message);
 
 /*
- * Server: after the session is over, frees all streams and waits for a preamble, or begins with the one
- * that ended the old session. Go on with the bytes that were not consumed. clear: the port was opened
- * anew, so forget output and input that was begun.
+ * Server: after the session is over, frees all streams and waits for a preamble, or begins with the
+ * one that ended the old session. Go on with the bytes that were not consumed. clear: the port was
+ * opened anew, so forget output and input that was begun.
  */
 void mux_restart(Mux *mux, bool clear);
 
@@ -80,7 +82,10 @@ bool mux_is_ready(const Mux *mux);
 /* False when there are none. Events of a stream that is closed disappear. */
 bool mux_next_event(Mux *mux, MuxEvent *ret);
 
-/* -ENOTCONN without a session, -EMFILE over MUX_STREAMS_MAX / 2, -ENOMEM. Writing may begin at once. */
+/*
+ * -ENOTCONN without a session, -EMFILE over MUX_STREAMS_MAX / 2, -ENOMEM. Writing may begin at
+ * once.
+ */
 int mux_open(Mux *mux, uint32_t port, MuxStream **ret);
 
 /* Answers MUX_EVENT_CONNECT. */
@@ -107,7 +112,7 @@ ssize_t mux_stream_write(MuxStream *stream, const void *data, size_t n);
 void mux_stream_shutdown(MuxStream *stream);
 
 /*
- * Ends the use of the stream in every state. What was written is still sent; then FIN or RST, as the
- * directions are. Returns NULL.
+ * Ends the use of the stream in every state. What was written is still sent; then FIN or RST, as
+ * the directions are. Returns NULL.
  */
 MuxStream *mux_stream_close(MuxStream *stream);

@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * What the guest reports to the supervisor: text in the form of sd_notify(3), "KEY=VALUE" lines. Runs on
- * the host, on bytes of the guest, so only the keys below are taken and every value is checked. None
- * of it is passed on to systemd as it is: the guest must not set MAINPID=, FDSTORE= and the like.
+ * What the guest reports to the supervisor: text in the form of sd_notify(3), "KEY=VALUE" lines.
+ * Runs on the host, on bytes of the guest, so only the keys below are taken and every value is
+ * checked. None of it is passed on to systemd as it is: the guest must not set MAINPID=, FDSTORE=
+ * and the like.
  */
 
 #include "basic/cleanup.h"
@@ -21,9 +22,9 @@ typedef struct GuestNotify {
 } GuestNotify;
 
 /*
- * Parses one message; n is its size without a terminator. Unknown keys and empty lines are ignored, the
- * last one of equal keys counts. -EMSGSIZE over NOTIFY_MESSAGE_MAX, -EBADMSG for a NUL, a line without
- * "=" or a bad value of a known key.
+ * Parses one message; n is its size without a terminator. Unknown keys and empty lines are ignored,
+ * the last one of equal keys counts. -EMSGSIZE over NOTIFY_MESSAGE_MAX, -EBADMSG for a NUL, a line
+ * without "=" or a bad value of a known key.
  */
 int guest_notify_parse(const char *text, size_t n, GuestNotify *ret, char **reterr_message);
 void guest_notify_done(GuestNotify *notify);

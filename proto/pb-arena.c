@@ -187,7 +187,8 @@ static int check_message(const ProtobufCMessageDescriptor *desc, Cursor c, unsig
                         if (r < 0)
                                 return r;
 
-                        field = protobuf_c_message_descriptor_get_field(desc, (unsigned) (tag >> 3));
+                        field = protobuf_c_message_descriptor_get_field(desc,
+                                                                        (unsigned) (tag >> 3));
                         if (!field)
                                 break;
                         if (field->type == PROTOBUF_C_TYPE_STRING &&

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Unpacking of foreign protobuf messages with bounded memory. protobuf-c allocates several times what it
- * reads (a two byte field costs some 40 bytes of bookkeeping), so every message is unpacked out of an
- * arena with a byte budget, and all of it goes away at once.
+ * Unpacking of foreign protobuf messages with bounded memory. protobuf-c allocates several times
+ * what it reads (a two byte field costs some 40 bytes of bookkeeping), so every message is unpacked
+ * out of an arena with a byte budget, and all of it goes away at once.
  *
  * Stands on the trust boundary: the bytes come from the peer.
  */
@@ -34,11 +34,12 @@ void pb_arena_done(PbArena *arena);
 void *pb_arena_alloc(PbArena *arena, size_t n);
 
 /*
- * Stores a message of type desc at ret, which is the address of a pointer to the generated structure. It
- * belongs to the arena (never call protobuf_c_message_free_unpacked() on it).
+ * Stores a message of type desc at ret, which is the address of a pointer to the generated
+ * structure. It belongs to the arena (never call protobuf_c_message_free_unpacked() on it).
  *
- * Strings must be UTF-8 without NUL: protobuf-c would cut them at the NUL, and other implementations
- * refuse broken UTF-8. -EBADMSG for bytes that are no such message, -ENOBUFS over the budget.
+ * Strings must be UTF-8 without NUL: protobuf-c would cut them at the NUL, and other
+ * implementations refuse broken UTF-8. -EBADMSG for bytes that are no such message, -ENOBUFS over
+ * the budget.
  */
 int pb_unpack(const ProtobufCMessageDescriptor *desc, PbArena *arena, const void *data, size_t n,
               void *ret);

@@ -529,7 +529,10 @@ TEST(host_comes_back_unseen)
         side_start(&host, MUX_CLIENT, raw);
         for (unsigned i = 0; i < 1000 && !host.ready; i++) {
                 run();
-                /* The payload of the cut frame is 64 KiB: end it as the pump does after ten seconds. */
+                /*
+                 * The payload of the cut frame is 64 KiB: end it as the pump does after ten
+                 * seconds.
+                 */
                 if (i == 3) {
                         _cleanup_free_ char *feeds = ASSERT_NOT_NULL(malloc(KIB(65)));
 

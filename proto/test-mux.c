@@ -337,7 +337,9 @@ TEST(any_chunking)
         uint32_t sent[N] = {}, got[N] = {}, done = 0;
         uint8_t buf[5000];
 
-        /* Random sizes both ways on many streams; every byte is a function of stream and position. */
+        /*
+         * Random sizes both ways on many streams; every byte is a function of stream and position.
+         */
         pair(&host, &guest);
         for (unsigned i = 0; i < N; i++) {
                 if (i % 2)
@@ -503,8 +505,8 @@ TEST(bad_lines)
         /* A wrong answer to ours. */
         ASSERT_OK(mux_open(host, 1, &s));
         mux_output_done(host, mux_output(host, &p));
-        ASSERT_OK(mux_input(host, H("\0", "\2", "\1", "\0", "\0", "\0", "\5") "OK 3\n", 17, &consumed,
-                            NULL));
+        ASSERT_OK(mux_input(host, H("\0", "\2", "\1", "\0", "\0", "\0", "\5") "OK 3\n", 17,
+                            &consumed, NULL));
         ASSERT_TRUE(expect(host, MUX_EVENT_REFUSED).stream == s);
         ASSERT_TRUE(mux_stream_is_eof(s));
         mux_stream_close(s);
@@ -521,14 +523,16 @@ TEST(ping)
         int r = 0;
 
         pair(&host, &guest);
-        ASSERT_OK(mux_input(host, H("\2", "\1", "\0", "\0", "\1", "\2", "\3"), 12, &consumed, NULL));
+        ASSERT_OK(mux_input(host, H("\2", "\1", "\0", "\0", "\1", "\2", "\3"), 12, &consumed,
+                            NULL));
         ASSERT_EQ(mux_output(host, &p), 12);
         ASSERT_EQ(memcmp(p, H("\2", "\2", "\0", "\0", "\1", "\2", "\3"), 12), 0);
 
         /* Asking without reading the answers has an end. */
         for (unsigned i = 0; r >= 0; i++) {
                 ASSERT_TRUE(i < MUX_SENDQ_MAX / 12);
-                r = mux_input(host, H("\2", "\1", "\0", "\0", "\0", "\0", "\0"), 12, &consumed, &text);
+                r = mux_input(host, H("\2", "\1", "\0", "\0", "\0", "\0", "\0"), 12, &consumed,
+                              &text);
         }
         ASSERT_EQ(r, -EPROTO);
         ASSERT_CONTAINS(text, "does not read");
@@ -564,6 +568,9 @@ TEST(preamble_repeated)
         ASSERT_OK(mux_new(&guest, MUX_SERVER, 0));
         (void) carry(host, guest, SIZE_MAX);
         ASSERT_OK(mux_offer_preamble(host, false));
+        /* With line feeds, for a guest that was stuck in a frame; this one was not. */
+        (void) carry(host, guest, SIZE_MAX);
+        ASSERT_OK(mux_offer_preamble(host, true));
         (void) carry(host, guest, SIZE_MAX);
         ASSERT_OK(mux_offer_preamble(host, false));
         settle(host, guest);
@@ -593,8 +600,10 @@ static unsigned feed_server(Mux *guest, const uint8_t *p, size_t n)
 
 TEST(new_host_after_hangup)
 {
-        /* Cut the old session in a frame: at every byte of the header, at some of the payload; with and
-         * without the guest seeing it. */
+        /*
+         * Cut the old session in a frame: at every byte of the header, at some of the payload;
+         * with and without the guest seeing it.
+         */
         for (size_t cut = 0; cut <= 12 + 100; cut += cut < 16 ? 1 : 8)
                 for (unsigned seen = 0; seen < 2; seen++) {
                         _cleanup_(mux_freep) Mux *host = NULL, *guest = NULL, *second = NULL;

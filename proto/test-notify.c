@@ -16,7 +16,8 @@ TEST(whole_message)
 {
         _cleanup_(guest_notify_done) GuestNotify n = {};
 
-        ASSERT_OK(parse("READY=1\nSTATUS=Serving on 1024\nX_KATA_AGENT_VERSION=0.1.0~rc1+g12\n", &n));
+        ASSERT_OK(parse("READY=1\nSTATUS=Serving on 1024\nX_KATA_AGENT_VERSION=0.1.0~rc1+g12\n",
+                        &n));
         ASSERT_TRUE(n.ready);
         ASSERT_FALSE(n.stopping);
         ASSERT_FALSE(n.has_errno);
@@ -29,7 +30,8 @@ TEST(failure_message)
 {
         _cleanup_(guest_notify_done) GuestNotify n = {};
 
-        ASSERT_OK(parse("STOPPING=1\nERRNO=2\nEXIT_STATUS=0\nSTATUS=a=b\nSTATUS=bad \x1b[1m \xff", &n));
+        ASSERT_OK(parse("STOPPING=1\nERRNO=2\nEXIT_STATUS=0\nSTATUS=a=b\nSTATUS=bad \x1b[1m \xff",
+                        &n));
         ASSERT_FALSE(n.ready);
         ASSERT_TRUE(n.stopping);
         ASSERT_TRUE(n.has_errno);
@@ -54,8 +56,8 @@ TEST(foreign_keys_do_nothing)
 TEST(bad_messages)
 {
         static const char *const bad[] = {
-                "READY=0", "READY=", "READY=11", "READY", "STATUS=x\nnonsense\n", "ERRNO=0", "ERRNO=-1",
-                "ERRNO=4096", "ERRNO= 1", "EXIT_STATUS=256", "X_KATA_AGENT_VERSION=",
+                "READY=0", "READY=", "READY=11", "READY", "STATUS=x\nnonsense\n", "ERRNO=0",
+                "ERRNO=-1", "ERRNO=4096", "ERRNO= 1", "EXIT_STATUS=256", "X_KATA_AGENT_VERSION=",
                 "X_KATA_AGENT_VERSION=1 2", "X_KATA_AGENT_VERSION=\xc3\xa4",
         };
         _cleanup_free_ char *big = ASSERT_NOT_NULL(malloc(NOTIFY_MESSAGE_MAX + 2)), *text = NULL;
@@ -79,8 +81,9 @@ TEST(server_addresses)
 {
         static const char *const bad[] = {
                 "vsock://", "vsock://1024", "vsock://-1:0", "vsock://-1:", "vsock://-2:1024",
-                "vsock://-1:1024x", "vsock://-1:4294967295", "vsock://99999999999999999:1", "serial://",
-                "serial://../x", "serial://a b", "unix://", "unix://relative", "unix://@",
+                "vsock://-1:1024x", "vsock://-1:4294967295", "vsock://99999999999999999:1",
+                "serial://", "serial://../x", "serial://a b", "unix://", "unix://relative",
+                "unix://@",
         };
         _cleanup_free_ char *text = NULL;
         AgentAddr a;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The arena, and hand-assembled CreateContainerRequest bytes: published numbers, packed and unpacked
- * fields, unknown fields, hostile shapes.
+ * The arena, and hand-assembled CreateContainerRequest bytes: published numbers, packed and
+ * unpacked fields, unknown fields, hostile shapes.
  */
 
 #include "proto/pb-arena.h"
@@ -24,7 +24,7 @@ static const char golden_create[] =
             "\x32\x02" "/m"                             /*   6 mount_point */
             "\x3a\x05"                                  /*   7 fs_group: */
                 "\x10\xe8\x07"                          /*     2 group_id = 1000 */
-                "\x18\x01"                              /*     3 group_change_policy = OnRootMismatch */
+                "\x18\x01"                              /*     3 policy = OnRootMismatch */
         "\x32\x55"                                      /* 6 OCI, 85 bytes: */
             "\x0a\x05" "1.1.0"                          /*   1 Version */
             "\x12\x21"                                  /*   2 Process, 33 bytes: */
@@ -124,7 +124,10 @@ TEST(cut_message)
                 refused += r < 0;
         }
 
-        /* A cut between two top-level fields is still a message: nine such places, and no bytes at all. */
+        /*
+         * A cut between two top-level fields is still a message: nine such places, and no bytes at
+         * all.
+         */
         ASSERT_EQ(refused, GOLDEN_SIZE - 10);
 }
 
@@ -134,7 +137,8 @@ TEST(empty_message)
         Kata__Systemd__V1__AttachStdioRequest *a;
 
         pb_arena_init(&arena, 0);
-        ASSERT_OK(pb_unpack(&kata__systemd__v1__attach_stdio_request__descriptor, &arena, NULL, 0, &a));
+        ASSERT_OK(pb_unpack(&kata__systemd__v1__attach_stdio_request__descriptor, &arena, NULL, 0,
+                            &a));
         ASSERT_STREQ(a->container_id, "");
         ASSERT_EQ(a->stdout_port, 0);
 }

@@ -142,7 +142,8 @@ TEST(any_chunking)
                                 ASSERT_STREQ(request->method, "WriteStdin");
                                 ASSERT_EQ(request->timeout_nano, 1000);
                                 ASSERT_OK(pb_unpack(&grpc__write_stream_request__descriptor, &arena,
-                                                    request->payload.data, request->payload.len, &w));
+                                                    request->payload.data, request->payload.len,
+                                                    &w));
                                 ASSERT_EQ(w->data.len, frames * 3000);
                                 frames++;
                         }

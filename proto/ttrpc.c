@@ -114,10 +114,12 @@ static int check_header(TtrpcReader *reader, const TtrpcHeader *h, char **reterr
                                   "ttrpc frame of type %u where type %u is expected", h->type,
                                   reader->expect);
 
-        /* A unary request may say that nothing follows; everything else belongs to streaming calls. */
+        /*
+         * A unary request may say that nothing follows; everything else belongs to streaming calls.
+         */
         if (h->flags & ~TTRPC_FLAG_REMOTE_CLOSED)
                 return error_setf(reterr_message, EPROTO,
-                                  "ttrpc frame with flags 0x%02x: streaming calls are not supported",
+                                  "ttrpc frame with flags 0x%02x: no streaming calls here",
                                   h->flags);
 
         if (h->length > TTRPC_PAYLOAD_MAX)
@@ -126,13 +128,14 @@ static int check_header(TtrpcReader *reader, const TtrpcHeader *h, char **reterr
                                   TTRPC_PAYLOAD_MAX);
 
         if (h->stream_id % 2 == 0)
-                return error_setf(reterr_message, EPROTO, "ttrpc stream id %u is even", h->stream_id);
+                return error_setf(reterr_message, EPROTO, "ttrpc stream id %u is even",
+                                  h->stream_id);
 
         if (reader->expect == TTRPC_REQUEST) {
                 if (h->stream_id <= reader->last_stream_id)
                         return error_setf(reterr_message, EPROTO,
-                                          "ttrpc stream id %u after %u: ids must grow", h->stream_id,
-                                          reader->last_stream_id);
+                                          "ttrpc stream id %u after %u: ids must grow",
+                                          h->stream_id, reader->last_stream_id);
                 reader->last_stream_id = h->stream_id;
         }
 
@@ -172,7 +175,8 @@ int ttrpc_reader_push(TtrpcReader *reader, const uint8_t **data, size_t *n, Ttrp
         int r;
 
         if (reader->error < 0)
-                return error_setf(reterr_message, reader->error, "ttrpc connection has failed before");
+                return error_setf(reterr_message, reader->error,
+                                  "the ttrpc connection has failed before");
 
         if (reader->delivered) {
                 reader->delivered = false;

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * ttrpc frames without I/O: a 10 byte header (payload length and stream id big-endian, type, flags), then
- * one protobuf message of at most TTRPC_PAYLOAD_MAX bytes. Unary calls only. Facts: containerd/ttrpc
- * PROTOCOL.md.
+ * ttrpc frames without I/O: a 10 byte header (payload length and stream id big-endian, type,
+ * flags), then one protobuf message of at most TTRPC_PAYLOAD_MAX bytes. Unary calls only. Facts:
+ * containerd/ttrpc PROTOCOL.md.
  *
  * Stands on the trust boundary on both sides: the reader takes bytes of a peer.
  */
@@ -53,7 +53,10 @@ typedef enum TtrpcCode {
 const char *ttrpc_code_to_string(int code);
 /* The errno that says the same (positive code, returns -errno); -EIO for codes without one. */
 int ttrpc_code_to_errno(int code);
-/* The code for a negative errno that a method returned; TTRPC_INTERNAL unless there is a better one. */
+/*
+ * The code for a negative errno that a method returned; TTRPC_INTERNAL unless there is a better
+ * one.
+ */
 TtrpcCode ttrpc_code_from_errno(int error);
 
 typedef struct TtrpcHeader {
@@ -72,8 +75,8 @@ typedef struct TtrpcFrame {
 } TtrpcFrame;
 
 /*
- * One direction of one connection. expect is TTRPC_REQUEST on the server and TTRPC_RESPONSE on the client.
- * Memory follows the bytes received, never the length announced.
+ * One direction of one connection. expect is TTRPC_REQUEST on the server and TTRPC_RESPONSE on the
+ * client. Memory follows the bytes received, never the length announced.
  */
 typedef struct TtrpcReader {
         uint8_t expect;
@@ -90,12 +93,12 @@ void ttrpc_reader_init(TtrpcReader *reader, uint8_t expect);
 void ttrpc_reader_done(TtrpcReader *reader);
 
 /*
- * Consumes bytes from *data (advanced, with *n) up to the end of one frame. 1 with a frame, 0 when all
- * bytes are consumed and none is complete. Call again until it is 0.
+ * Consumes bytes from *data (advanced, with *n) up to the end of one frame. 1 with a frame, 0 when
+ * all bytes are consumed and none is complete. Call again until it is 0.
  *
  * Errors end the connection, each later call gives the same one: -EMSGSIZE over TTRPC_PAYLOAD_MAX;
- * -EPROTO for another type than expected, for streaming flags, for stream ids that are even or (requests)
- * do not grow; -ENOMEM.
+ * -EPROTO for another type than expected, for streaming flags, for stream ids that are even or
+ * (requests) do not grow; -ENOMEM.
  */
 int ttrpc_reader_push(TtrpcReader *reader, const uint8_t **data, size_t *n, TtrpcFrame *ret,
                       char **reterr_message);
@@ -103,13 +106,17 @@ int ttrpc_reader_push(TtrpcReader *reader, const uint8_t **data, size_t *n, Ttrp
 /* True between frames: an end of file here is orderly. */
 bool ttrpc_reader_is_idle(const TtrpcReader *reader);
 
-/* "grpc.AgentService": identifiers joined by dots; a method is one identifier. TTRPC_NAME_MAX bytes. */
+/*
+ * "grpc.AgentService": identifiers joined by dots; a method is one identifier. TTRPC_NAME_MAX
+ * bytes.
+ */
 bool ttrpc_service_is_valid(const char *s);
 bool ttrpc_method_is_valid(const char *s);
 
 /*
- * Whole frames, to be freed by the caller. A NULL message is google.protobuf.Empty. timeout_nano 0 means
- * none. -EMSGSIZE if the peer would refuse the frame, -EINVAL for invalid names or an even stream id.
+ * Whole frames, to be freed by the caller. A NULL message is google.protobuf.Empty. timeout_nano 0
+ * means none. -EMSGSIZE if the peer would refuse the frame, -EINVAL for invalid names or an even
+ * stream id.
  */
 int ttrpc_build_request(uint32_t stream_id, const char *service, const char *method,
                         const ProtobufCMessage *message, int64_t timeout_nano, uint8_t **ret,
@@ -125,9 +132,9 @@ int ttrpc_parse_request(const TtrpcFrame *frame, PbArena *arena, Ttrpc__Request 
                         char **reterr_message);
 
 /*
- * The answer in a response frame, unpacked as desc (ret as in pb_unpack()). A status that is not OK gives
- * -EREMOTEIO, *ret_code and the peer's text, made fit for one line, in *reterr_message; ret_code is 0 for
- * every other outcome.
+ * The answer in a response frame, unpacked as desc (ret as in pb_unpack()). A status that is not OK
+ * gives -EREMOTEIO, *ret_code and the peer's text, made fit for one line, in *reterr_message;
+ * ret_code is 0 for every other outcome.
  */
 int ttrpc_parse_response(const TtrpcFrame *frame, PbArena *arena,
                          const ProtobufCMessageDescriptor *desc, void *ret, int *ret_code,

@@ -24,8 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
 
         assert(conf->n_containers > 0 && conf->n_containers <= CONTAINERS_MAX);
-        assert(conf->memory >= SANDBOX_MEMORY_MIN && conf->memory <= SANDBOX_MEMORY_MAX);
-        assert(conf->vcpus >= 1 && conf->vcpus <= SANDBOX_VCPUS_MAX);
+        assert(conf->memory >= VM_MEMORY_MIN && conf->memory <= VM_MEMORY_MAX);
+        assert(conf->vcpus >= 1 && conf->vcpus <= VM_VCPUS_MAX);
         assert(conf->hostname && conf->kernel_parameters);
         for (size_t i = 0; i < conf->n_containers; i++) {
                 const ContainerConf *c = &conf->containers[i];

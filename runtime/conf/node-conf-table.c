@@ -56,7 +56,7 @@ const char *conf_log_level_to_string(ConfLogLevel v)
 }
 
 #define FIELD(f) .offset = offsetof(NodeConf, f)
-#define RANGE_MEMORY .min = SANDBOX_MEMORY_MIN, .max = SANDBOX_MEMORY_MAX
+#define RANGE_MEMORY .min = VM_MEMORY_MIN, .max = VM_MEMORY_MAX
 #define RANGE_SPAN(a, b) .min = (a), .max = (b)
 #define ACCEPTS_PATH "an absolute path without '..'"
 #define ACCEPTS_SPAN "a time from 1s to 1h, like 30 or 1min 30s"
@@ -93,12 +93,12 @@ const ConfKey node_conf_table[] = {
           .fallback = "512M", .accepts = "whole mebibytes from 64M to 1T, like 512M or 2G",
           .description = "Memory of a sandbox that does not set its own." },
         { "Machine", "VCPUs", conf_parse_u32, FIELD(vcpus),
-          .min = 1, .max = SANDBOX_VCPUS_MAX,
-          .fallback = "1", .accepts = "a number from 1 to 255",
+          .min = 1, .max = VM_VCPUS_MAX,
+          .fallback = "1", .accepts = "a number from 1 to 32",
           .description = "Virtual CPUs of a sandbox that does not set its own." },
         { "Machine", "KernelParameters", conf_parse_string, FIELD(kernel_parameters),
-          .max = KERNEL_CMDLINE_MAX / 2,
-          .fallback = "", .accepts = "at most 1024 printable ASCII characters",
+          .max = VM_KERNEL_PARAMETERS_MAX,
+          .fallback = "", .accepts = "at most 1280 printable ASCII characters",
           .description = "Appended to the command line of every guest kernel." },
         { "Machine", "User", conf_parse_user_name, FIELD(user),
           .fallback = "kata", .accepts = "a user name",

@@ -57,8 +57,8 @@ typedef struct NodeConf {
         char *virtiofsd_path; /* VirtiofsdPath=: absolute; NULL: see node_conf_find_virtiofsd() */
         ConfAccelerator accelerator;
         ConfTransport transport;
-        uint64_t memory; /* bytes, multiple of 1 MiB, SANDBOX_MEMORY_MIN..MAX */
-        uint32_t vcpus;  /* 1..SANDBOX_VCPUS_MAX */
+        uint64_t memory; /* bytes, multiple of 1 MiB, VM_MEMORY_MIN..MAX */
+        uint32_t vcpus;  /* 1..VM_VCPUS_MAX */
         char *kernel_parameters; /* appended to the guest's command line; "" */
         char *user;              /* User= that VMM and virtiofsd run as */
 

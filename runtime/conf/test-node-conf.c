@@ -106,7 +106,7 @@ static const struct {
         int error;
 } bad_files[] = {
         { "[Machine]\nMemory=12X\n", "50-x.conf:2: [Machine] Memory=12X: expected whole mebibytes", EINVAL },
-        { "\n[Machine]\nVCPUs=0\n", "50-x.conf:3: [Machine] VCPUs=0: expected a number from 1 to 255", EINVAL },
+        { "\n[Machine]\nVCPUs=0\n", "50-x.conf:3: [Machine] VCPUs=0: expected a number from 1 to 32", EINVAL },
         { "[Machine]\nVMM=firecracker\n", "VMM=firecracker: expected qemu", EINVAL },
         { "[Image]\nKernel=vmlinux\n", "Kernel=vmlinux: expected an absolute path", EINVAL },
         { "[Agent]\nBootTimeout=0\n", "expected a time from 1s", EINVAL },

@@ -91,8 +91,8 @@ static int translate_root(Translation *t)
         if (!t->spec->root->path)
                 return -ENOMEM;
 
-        /* As runc binds a root: with what the engine mounted below it. */
-        return add_share(t, source, name, t->spec->root->readonly, true);
+        /* What the host mounts below a root file system is none of the container's. */
+        return add_share(t, source, name, t->spec->root->readonly, false);
 }
 
 /* What the guest's own kernel answers: the host's would be another machine's. */

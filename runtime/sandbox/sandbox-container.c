@@ -11,7 +11,6 @@
 #include "basic/limits.h"
 #include "basic/log.h"
 #include "proto/agent.pb-c.h"
-#include "runtime/oci/spec-load.h"
 #include "runtime/sandbox/sandbox-internal.h"
 
 static const char *const stream_names[_STREAM_MAX] = {
@@ -210,7 +209,7 @@ static void create(SandboxContainer *c)
         int r;
 
         c->phase = CONTAINER_CREATING;
-        r = agent_create_container(s->agent, c->name, c->spec, c->streams[STREAM_STDOUT].port,
+        r = agent_create_container(s->agent, c->name, c->spec->spec, c->streams[STREAM_STDOUT].port,
                                    c->streams[STREAM_STDERR].port, s->node->request_timeout, on_create_reply, c);
         if (r < 0)
                 container_failed(c, "created", r, NULL);
@@ -273,6 +272,14 @@ static void open_streams(SandboxContainer *c, void (*on_open)(SandboxContainer *
         }
 }
 
+static void report_start(Sandbox *s)
+{
+        _cleanup_free_ char *times = phase_times_to_string(&s->times);
+
+        sandbox_event(s->relay, EVENT_SANDBOX_STARTED, NULL, NULL, "Sandbox '%s' runs: %s", s->id,
+                      strempty(times));
+}
+
 static void start_next(Sandbox *s)
 {
         for (size_t i = 0; i < s->n_containers; i++) {
@@ -295,6 +302,7 @@ static void start_next(Sandbox *s)
                 sandbox_fail(s, EX_OSERR, "the state file in '%s' can not be written", s->run_dir);
                 return;
         }
+        report_start(s);
         s->handlers.on_running(s, s->handlers.userdata);
         sandbox_start_health(s);
 

@@ -14,13 +14,13 @@
  *      sandbox-log.c       what goes to the journal
  */
 
-#include "proto/oci.pb-c.h"
 #include "runtime/agent-client/agent.h"
 #include "runtime/agent-client/transport.h"
 #include "runtime/conf/node-conf.h"
 #include "runtime/conf/sandbox-conf.h"
 #include "runtime/log/events.h"
 #include "runtime/log/relay.h"
+#include "runtime/oci/spec-load.h"
 #include "runtime/sandbox/sandbox.h"
 #include "runtime/sandbox/state-file.h"
 #include "runtime/store/virtiofsd.h"
@@ -59,7 +59,7 @@ struct SandboxContainer {
         char *name;                     /* also its id in the guest */
         int stop_signal;
         ContainerPhase phase;
-        Grpc__Spec *spec;               /* until it is created */
+        OciSpec *spec;                  /* until it is created */
         ContainerStream streams[_STREAM_MAX];
         unsigned opening;               /* streams that are not connected yet */
         void (*on_open)(SandboxContainer *c);   /* once all are */

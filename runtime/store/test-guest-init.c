@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stands in for the agent in test-vmm-boot: static, PID 1 of the guest, does what test.mode= on the kernel command
- * line says and tells the console about it.
+ * Stands in for the agent in test-vmm-boot: static, PID 1 of the guest, does what test.mode= on
+ * the kernel command line says and tells the console about it.
  */
 
 #include <errno.h>

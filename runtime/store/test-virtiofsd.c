@@ -11,33 +11,38 @@
 
 TEST(argv_c)
 {
-        const VirtiofsdConfig c = { .program = "/usr/lib/qemu/virtiofsd", .source = "/run/kata/web/shared" };
-        const VirtiofsdConfig comma = { .program = "/usr/lib/qemu/virtiofsd", .source = "/a,sandbox=none" };
+        const VirtiofsdConfig c = {
+                        .program = "/usr/lib/qemu/virtiofsd", .source = "/run/kata/web/shared"};
+        const VirtiofsdConfig comma = {
+                        .program = "/usr/lib/qemu/virtiofsd", .source = "/a,sandbox=none"};
         const VirtiofsdConfig relative = { .program = "/usr/lib/qemu/virtiofsd", .source = "a" };
         _cleanup_(strv_done) Strv argv = {};
         _cleanup_free_ char *joined = NULL;
 
         ASSERT_OK(virtiofsd_build_argv(&c, VIRTIOFSD_C, 3, &argv));
         joined = ASSERT_NOT_NULL(strv_join(&argv, " "));
-        ASSERT_STREQ(joined,
-                     "/usr/lib/qemu/virtiofsd -f --fd=3 -osource=/run/kata/web/shared -osandbox=namespace "
-                     "-ocache=auto -oxattr -oannounce_submounts -olog_level=warn --rlimit-nofile=0");
+        ASSERT_STREQ(joined, "/usr/lib/qemu/virtiofsd -f --fd=3 -osource=/run/kata/web/shared "
+                             "-osandbox=namespace "
+                             "-ocache=auto -oxattr -oannounce_submounts -olog_level=warn "
+                             "--rlimit-nofile=0");
         ASSERT_ERROR(virtiofsd_build_argv(&comma, VIRTIOFSD_C, 3, &argv), EINVAL);
         ASSERT_ERROR(virtiofsd_build_argv(&relative, VIRTIOFSD_C, 3, &argv), EINVAL);
 }
 
 TEST(argv_rust)
 {
-        const VirtiofsdConfig c = { .program = "/usr/libexec/virtiofsd", .source = "/run/kata/web/shared" };
+        const VirtiofsdConfig c = {
+                        .program = "/usr/libexec/virtiofsd", .source = "/run/kata/web/shared"};
         _cleanup_(strv_done) Strv argv = {};
         _cleanup_free_ char *joined = NULL;
 
         ASSERT_OK(virtiofsd_build_argv(&c, VIRTIOFSD_RUST, 3, &argv));
         joined = ASSERT_NOT_NULL(strv_join(&argv, " "));
-        ASSERT_STREQ(joined,
-                     "/usr/libexec/virtiofsd --fd=3 --shared-dir=/run/kata/web/shared --sandbox=namespace "
-                     "--seccomp=kill --cache=auto --xattr --announce-submounts --inode-file-handles=never "
-                     "--log-level=warn --rlimit-nofile=0");
+        ASSERT_STREQ(joined, "/usr/libexec/virtiofsd --fd=3 --shared-dir=/run/kata/web/shared "
+                             "--sandbox=namespace "
+                             "--seccomp=kill --cache=auto --xattr --announce-submounts "
+                             "--inode-file-handles=never "
+                             "--log-level=warn --rlimit-nofile=0");
 }
 
 TEST(flavour)
@@ -153,11 +158,12 @@ TEST(unconfined_and_adopted)
         ASSERT_CONTAINS(message, "without a seccomp filter");
 
         message = mfree(message);
-        ASSERT_ERROR(virtiofsd_adopt(seen.event, virtiofsd_pid(v)->pid, virtiofsd_start_time(v) + 1, -EBADF,
-                                     &handlers, &other, &adopted, &message), ESRCH);
+        ASSERT_ERROR(virtiofsd_adopt(seen.event, virtiofsd_pid(v)->pid, virtiofsd_start_time(v) + 1,
+                                     -EBADF, &handlers, &other, &adopted, &message),
+                        ESRCH);
         ASSERT_CONTAINS(message, "is gone");
-        ASSERT_OK(virtiofsd_adopt(seen.event, virtiofsd_pid(v)->pid, virtiofsd_start_time(v), -EBADF,
-                                  &handlers, &other, &adopted, NULL));
+        ASSERT_OK(virtiofsd_adopt(seen.event, virtiofsd_pid(v)->pid, virtiofsd_start_time(v),
+                        -EBADF, &handlers, &other, &adopted, NULL));
         ASSERT_OK(virtiofsd_kill(adopted, SIGKILL));
         other.event = seen.event;
         run_to_exit(&seen);
@@ -179,9 +185,11 @@ TEST(missing)
         int fd;
 
         ASSERT_OK(sd_event_new(&event));
-        ASSERT_ERROR(virtiofsd_spawn(event, &no_program, &handlers, NULL, &v, &fd, &message), ENOENT);
+        ASSERT_ERROR(virtiofsd_spawn(event, &no_program, &handlers, NULL, &v, &fd, &message),
+                        ENOENT);
         ASSERT_CONTAINS(message, "/nonexistent/virtiofsd can not be executed");
-        ASSERT_ERROR(virtiofsd_spawn(event, &no_source, &handlers, NULL, &v, &fd, &message), ENOENT);
+        ASSERT_ERROR(virtiofsd_spawn(event, &no_source, &handlers, NULL, &v, &fd, &message),
+                        ENOENT);
         ASSERT_CONTAINS(message, "shared directory /nonexistent");
         ASSERT_ERROR(virtiofsd_spawn(event, &no_dir, &handlers, NULL, &v, &fd, &message), ENOTDIR);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Real machines: boots the guest kernel with a verified image of one program in QEMU and looks at everything the VMM
- * layer promises. Needs root, QEMU, mkfs.erofs, veritysetup and a guest kernel (KATA_TEST_KERNEL or the installed one);
- * KATA_TEST_ACCEL=kvm uses KVM; KATA_TEST_PARAMETERS are added to the kernel command line. Exits 77 if something is missing.
+ * Real machines: boots the guest kernel with a verified image of one program in QEMU and looks at
+ * everything the VMM layer promises. Needs root, QEMU, mkfs.erofs, veritysetup and a guest kernel
+ * (KATA_TEST_KERNEL or the installed one); KATA_TEST_ACCEL=kvm uses KVM; KATA_TEST_PARAMETERS are
+ * added to the kernel command line. Exits 77 if something is missing.
  */
 
 #include <fcntl.h>
@@ -161,10 +162,13 @@ static char *path_in_work(const char *name)
 static void build_image(void)
 {
         _cleanup_free_ char *tree = path_in_work("tree"), *image = path_in_work("guest.img"),
-                       *params = path_in_work("guest.params"), *hash_file = path_in_work("root-hash"),
-                       *init = path_in_work("tree/usr/bin/kata-agent"), *hash = NULL, *offset = NULL,
-                       *root_hash_file = NULL, *text = NULL, *blocks_option = NULL;
-        static const char salt[] = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+                            *params = path_in_work("guest.params"),
+                            *hash_file = path_in_work("root-hash"),
+                            *init = path_in_work("tree/usr/bin/kata-agent"), *hash = NULL,
+                            *offset = NULL, *root_hash_file = NULL, *text = NULL,
+                            *blocks_option = NULL;
+        static const char salt[] =
+                        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
         static const char *const dirs[] = { "usr/bin", "dev", "proc", "mnt", "sys" };
         struct stat st;
 
@@ -185,18 +189,20 @@ static void build_image(void)
         ASSERT_TRUE(asprintf(&root_hash_file, "--root-hash-file=%s", hash_file) >= 0);
         _cleanup_free_ char *salt_option = NULL;
         ASSERT_TRUE(asprintf(&salt_option, "--salt=%s", salt) >= 0);
-        ASSERT_EQ(run((const char *const[]) { "veritysetup", "format", "--no-superblock",
-                                              salt_option, offset, blocks_option, root_hash_file, image, image,
-                                              NULL }), 0);
+        ASSERT_EQ(run((const char *const[]){"veritysetup", "format", "--no-superblock", salt_option,
+                                  offset, blocks_option, root_hash_file, image, image, NULL}),
+                        0);
 
         ASSERT_OK(read_file_at(AT_FDCWD, hash_file, 1024, &hash, NULL));
         hash[strcspn(hash, "\n")] = '\0';
         ASSERT_OK(stat(image, &st));
         ASSERT_TRUE(asprintf(&text,
-                             "version=1\nimage_size=%" PRIi64 "\ndata_blocks=%" PRIu64 "\ndata_block_size=4096\n"
-                             "hash_block_size=4096\nhash_offset=%" PRIu64 "\nhash_algorithm=sha256\n"
-                             "root_hash=%s\nsalt=%s\n",
-                             (int64_t) st.st_size, blocks, blocks * 4096, hash, salt) >= 0);
+                                    "version=1\nimage_size=%" PRIi64 "\ndata_blocks=%" PRIu64
+                                    "\ndata_block_size=4096\n"
+                                    "hash_block_size=4096\nhash_offset=%" PRIu64
+                                    "\nhash_algorithm=sha256\n"
+                                    "root_hash=%s\nsalt=%s\n",
+                                    (int64_t) st.st_size, blocks, blocks * 4096, hash, salt) >= 0);
         ASSERT_OK(write_file_atomic(params, text, strlen(text), 0644));
 }
 
@@ -286,7 +292,10 @@ TEST(boot_log)
         WAIT_FOR(&w, w.exited);
         ASSERT_TRUE(saw(&w, "guest: end of log"));
         ASSERT_TRUE(saw(&w, "Linux version"));
-        /* KVM on an emulated CPU hands XSAVE sizes on that do not fit each other (x86/fpu complains). */
+        /*
+         * KVM on an emulated CPU hands XSAVE sizes on that do not fit each other (x86/fpu
+         * complains).
+         */
         if (accel == VM_ACCEL_TCG)
                 ASSERT_FALSE(saw(&w, "WARNING:"));
 }
@@ -325,7 +334,8 @@ TEST(panic)
         WAIT_FOR(&w, w.exited);
         ASSERT_TRUE(w.end.guest_panic);
         ASSERT_FALSE(w.end.orderly);
-        ASSERT_CONTAINS(w.reason, "guest kernel panicked: Kernel panic - not syncing: Attempted to kill init!");
+        ASSERT_CONTAINS(w.reason, "guest kernel panicked: Kernel panic - not syncing: Attempted to "
+                                  "kill init!");
         tail = ASSERT_NOT_NULL(vmm_console_tail(w.vmm));
         ASSERT_CONTAINS(tail, "Kernel Offset: ");      /* its last line */
 }
@@ -363,7 +373,10 @@ TEST(stopped_process_is_killed_at_the_deadline)
         ASSERT_CONTAINS(w.reason, "machine was stopped (qemu was killed by signal KILL)");
 }
 
-/* A machine that is paused although nobody asked (KVM internal error, here by hand) does not hang for ever. */
+/*
+ * A machine that is paused although nobody asked (KVM internal error, here by hand) does not hang
+ * for ever.
+ */
 TEST(paused_by_itself)
 {
         _cleanup_(vm_config_done) VmConfig c = make_config("tick");
@@ -599,11 +612,13 @@ TEST(adoption_before_start)
 
 static void start_daemon(World *w, VmConfig *c, const char *source)
 {
-        const VirtiofsdConfig v = { .program = caps.virtiofsd_path, .source = source, .run_dir = c->run_dir };
+        const VirtiofsdConfig v = {
+                        .program = caps.virtiofsd_path, .source = source, .run_dir = c->run_dir};
         _cleanup_free_ char *message = NULL;
 
         ASSERT_OK(sd_event_new(&w->event));
-        if (virtiofsd_spawn(w->event, &v, &daemon_handlers, w, &w->daemon, &c->share_fd, &message) < 0)
+        if (virtiofsd_spawn(w->event, &v, &daemon_handlers, w, &w->daemon, &c->share_fd, &message) <
+                        0)
                 TEST_FAIL("%s", message);
         c->share_tag = strdup("kataShared");
         ASSERT_OK(virtiofsd_launch(w->daemon));
@@ -612,8 +627,8 @@ static void start_daemon(World *w, VmConfig *c, const char *source)
 TEST(share)
 {
         _cleanup_free_ char *source = path_in_work("shared"), *hello = path_in_work("shared/hello"),
-                       *written = path_in_work("shared/from-guest"), *link = path_in_work("shared/link"),
-                       *message = NULL, *text = NULL;
+                            *written = path_in_work("shared/from-guest"),
+                            *link = path_in_work("shared/link"), *message = NULL, *text = NULL;
         _cleanup_(vm_config_done) VmConfig c = VM_CONFIG_INIT;
         _cleanup_(world_done) World w = {};
         struct stat st;
@@ -669,7 +684,10 @@ TEST(daemon_killed)
         WAIT_FOR(&w, w.exited);
 }
 
-/* Only where the host has it (a node with KVM): QEMU accepts the reserved CID; a second claim gets another. */
+/*
+ * Only where the host has it (a node with KVM): QEMU accepts the reserved CID; a second claim gets
+ * another.
+ */
 TEST(vsock)
 {
         _cleanup_(vm_config_done) VmConfig c = VM_CONFIG_INIT;
@@ -683,18 +701,21 @@ TEST(vsock)
         }
 
         c = make_config("tick");
-        ASSERT_OK(vsock_cid_claim(&vsock_ops_default, "/dev/vhost-vsock", c.id, 0, &c.vhost_fd, &c.cid, NULL));
+        ASSERT_OK(vsock_cid_claim(&vsock_ops_default, "/dev/vhost-vsock", c.id, 0, &c.vhost_fd,
+                        &c.cid, NULL));
         cid = c.cid;
         c.transport = VM_TRANSPORT_VSOCK;
         boot_world(&w, &c);
         WAIT_FOR(&w, saw(&w, "guest: tick"));
-        ASSERT_OK(vsock_cid_claim(&vsock_ops_default, "/dev/vhost-vsock", "boot-test", 0, &other, &second, NULL));
+        ASSERT_OK(vsock_cid_claim(&vsock_ops_default, "/dev/vhost-vsock", "boot-test", 0, &other,
+                        &second, NULL));
         ASSERT_EQ(second, cid + 1);
         other = safe_close(other);
         ASSERT_OK(vmm_stop(w.vmm, 5 * USEC_PER_SEC));
         WAIT_FOR(&w, w.exited);
         /* Free again: nobody holds the descriptor any more. */
-        ASSERT_OK(vsock_cid_claim(&vsock_ops_default, "/dev/vhost-vsock", "boot-test", 0, &other, &second, NULL));
+        ASSERT_OK(vsock_cid_claim(&vsock_ops_default, "/dev/vhost-vsock", "boot-test", 0, &other,
+                        &second, NULL));
         ASSERT_EQ(second, cid);
 }
 

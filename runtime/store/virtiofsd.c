@@ -26,8 +26,8 @@
 #define NOFILE 524288U
 
 /*
- * To set itself up (SYS_ADMIN for namespaces and mounts, SYS_CHROOT, SETPCAP to drop the rest) and to act as any
- * user of the guest on files. The daemon keeps only the second group.
+ * To set itself up (SYS_ADMIN for namespaces and mounts, SYS_CHROOT, SETPCAP to drop the rest) and
+ * to act as any user of the guest on files. The daemon keeps only the second group.
  */
 #define CAP(name) (UINT64_C(1) << (name))
 #define KEEP_CAPS                                                                                  \
@@ -73,7 +73,8 @@ static int build_argv_c(const VirtiofsdConfig *c, int socket_fd, Strv *argv)
                 r = strv_addf(argv, "-osource=%s", c->source);
         if (r >= 0)
                 r = strv_add_many(argv, "-osandbox=namespace", "-ocache=auto", "-oxattr",
-                                  "-oannounce_submounts", "-olog_level=warn", "--rlimit-nofile=0", NULL);
+                                "-oannounce_submounts", "-olog_level=warn", "--rlimit-nofile=0",
+                                NULL);
         return r;
 }
 
@@ -87,13 +88,14 @@ static int build_argv_rust(const VirtiofsdConfig *c, int socket_fd, Strv *argv)
         if (r >= 0)
                 r = strv_addf(argv, "--shared-dir=%s", c->source);
         if (r >= 0)
-                r = strv_add_many(argv, "--sandbox=namespace", "--seccomp=kill", "--cache=auto", "--xattr",
-                                  "--announce-submounts", "--inode-file-handles=never",
-                                  "--log-level=warn", "--rlimit-nofile=0", NULL);
+                r = strv_add_many(argv, "--sandbox=namespace", "--seccomp=kill", "--cache=auto",
+                                "--xattr", "--announce-submounts", "--inode-file-handles=never",
+                                "--log-level=warn", "--rlimit-nofile=0", NULL);
         return r;
 }
 
-int virtiofsd_build_argv(const VirtiofsdConfig *config, VirtiofsdFlavour flavour, int socket_fd, Strv *ret)
+int virtiofsd_build_argv(
+                const VirtiofsdConfig *config, VirtiofsdFlavour flavour, int socket_fd, Strv *ret)
 {
         _cleanup_(strv_done) Strv argv = {};
         int r;
@@ -198,7 +200,8 @@ static int check_source(const VirtiofsdConfig *c, char **reterr_message)
                 return error_setf(reterr_message, errno, "shared directory %s: %s", c->source,
                                   strerror(errno));
         if (!S_ISDIR(st.st_mode))
-                return error_setf(reterr_message, ENOTDIR, "shared directory %s is no directory", c->source);
+                return error_setf(reterr_message, ENOTDIR, "shared directory %s is no directory",
+                                c->source);
         return 0;
 }
 
@@ -218,7 +221,7 @@ static int new_daemon(const VirtiofsdHandlers *handlers, void *userdata, Virtiof
 static int fork_daemon(Virtiofsd *v, sd_event *event, const VirtiofsdConfig *config, int listening,
                        char **reterr_message)
 {
-        static const SpawnHandlers handlers = { .on_exec = on_spawn_exec, .on_exit = on_spawn_exit };
+        static const SpawnHandlers handlers = {.on_exec = on_spawn_exec, .on_exit = on_spawn_exit};
         _cleanup_close_ int stderr_read = -EBADF, stderr_write = -EBADF;
         SpawnParams params = SPAWN_PARAMS_INIT;
         _cleanup_(strv_done) Strv argv = {};
@@ -235,14 +238,15 @@ static int fork_daemon(Virtiofsd *v, sd_event *event, const VirtiofsdConfig *con
                 return number;
         r = virtiofsd_build_argv(config, flavour, number, &argv);
         if (r < 0)
-                return error_setf(reterr_message, r, "directory %s can not be shared by %s", config->source,
-                                  config->program);
+                return error_setf(reterr_message, r, "directory %s can not be shared by %s",
+                                config->source, config->program);
 
         if (pipe2(pair, O_CLOEXEC) < 0)
                 return error_setf(reterr_message, errno, "pipe: %s", strerror(errno));
         stderr_read = pair[0];
         stderr_write = pair[1];
-        r = line_stream_new(event, stderr_read, LOG_LINE_MAX, on_stderr_line, NULL, v, &v->stderr_stream);
+        r = line_stream_new(event, stderr_read, LOG_LINE_MAX, on_stderr_line, NULL, v,
+                        &v->stderr_stream);
         if (r < 0)
                 return r;
         TAKE_FD(stderr_read);
@@ -255,8 +259,9 @@ static int fork_daemon(Virtiofsd *v, sd_event *event, const VirtiofsdConfig *con
         return spawn_new(event, &params, &handlers, v, &v->spawn, reterr_message);
 }
 
-int virtiofsd_spawn(sd_event *event, const VirtiofsdConfig *config, const VirtiofsdHandlers *handlers,
-                    void *userdata, Virtiofsd **ret, int *ret_vmm_fd, char **reterr_message)
+int virtiofsd_spawn(sd_event *event, const VirtiofsdConfig *config,
+                const VirtiofsdHandlers *handlers, void *userdata, Virtiofsd **ret, int *ret_vmm_fd,
+                char **reterr_message)
 {
         _cleanup_close_ int listening = -EBADF, connected = -EBADF;
         _cleanup_(virtiofsd_freep) Virtiofsd *v = NULL;
@@ -268,8 +273,8 @@ int virtiofsd_spawn(sd_event *event, const VirtiofsdConfig *config, const Virtio
 
         r = make_sockets(config->run_dir, &listening, &connected);
         if (r < 0)
-                return error_setf(reterr_message, r, "socket %s/%s: %s", config->run_dir, SOCKET_NAME,
-                                  strerror(-r));
+                return error_setf(reterr_message, r, "socket %s/%s: %s", config->run_dir,
+                                SOCKET_NAME, strerror(-r));
 
         r = new_daemon(handlers, userdata, &v);
         if (r >= 0)
@@ -372,7 +377,7 @@ static int is_confined(pid_t pid, char **reterr_message)
         /* 2: filter mode, proc(5). */
         if (!strstr(status, "\nSeccomp:\t2\n"))
                 return error_setf(reterr_message, EPERM,
-                                  "virtiofsd (process %d) runs without a seccomp filter", (int) pid);
+                                "virtiofsd (process %d) runs without a seccomp filter", (int) pid);
 
         snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int) pid);
         if (stat(path, &theirs) < 0 || stat("/proc/self/ns/mnt", &ours) < 0)
@@ -393,15 +398,16 @@ int virtiofsd_verify(const Virtiofsd *v, char **reterr_message)
         int r;
 
         /*
-         * Both flavours fork to get into their pid namespace; the parent only waits and serves nobody. So what
-         * counts are the children, and the process itself if there are none.
+         * Both flavours fork to get into their pid namespace; the parent only waits and serves
+         * nobody. So what counts are the children, and the process itself if there are none.
          */
         snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int) pid, (int) pid);
         r = read_file_at(AT_FDCWD, path, KIB(4), &children, NULL);
         if (r < 0 && r != -ENOENT)
                 return error_setf(reterr_message, r, "%s: %s", path, strerror(-r));
 
-        for (char *w = children ? strtok_r(children, " \n", &save) : NULL; w; w = strtok_r(NULL, " \n", &save)) {
+        for (char *w = children ? strtok_r(children, " \n", &save) : NULL; w;
+                        w = strtok_r(NULL, " \n", &save)) {
                 uint64_t child;
 
                 r = parse_u64(w, &child);

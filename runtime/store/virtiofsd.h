@@ -2,12 +2,13 @@
 #pragma once
 
 /*
- * One virtiofsd: shares a host directory with one machine. Host side; the daemon runs as root, since it creates
- * files for any user of the guest, and it parses what the guest sends: so it is started confined (own mount,
- * pid and network namespace, pivot_root into the directory, seccomp, few capabilities), and there is no
- * option to start it otherwise. It ends by itself when the VMM closes its connection.
+ * One virtiofsd: shares a host directory with one machine. Host side; the daemon runs as root,
+ * since it creates files for any user of the guest, and it parses what the guest sends: so it is
+ * started confined (own mount, pid and network namespace, pivot_root into the directory, seccomp,
+ * few capabilities), and there is no option to start it otherwise. It ends by itself when the VMM
+ * closes its connection.
  *
- *      virtiofsd_spawn, [scope, together with the VMM], virtiofsd_launch before the VMM is launched,
+ *      virtiofsd_spawn, [scope, together with the VMM], virtiofsd_launch, vmm_launch,
  *      virtiofsd_verify once the VMM is ready, …, on_exit, virtiofsd_free
  */
 
@@ -39,17 +40,25 @@ typedef struct VirtiofsdHandlers {
 /* By what the name resolves to: Debian 12 has the C one at /usr/lib/qemu/virtiofsd. */
 int virtiofsd_flavour(const char *program, VirtiofsdFlavour *ret);
 
-/* socket_fd: number of the listening socket in the daemon. -EINVAL for a source the option syntax can not carry. */
-int virtiofsd_build_argv(const VirtiofsdConfig *config, VirtiofsdFlavour flavour, int socket_fd, Strv *ret);
+/*
+ * socket_fd: number of the listening socket in the daemon. -EINVAL for a source the option syntax
+ * can not carry.
+ */
+int virtiofsd_build_argv(
+                const VirtiofsdConfig *config, VirtiofsdFlavour flavour, int socket_fd, Strv *ret);
 
 /*
- * Forks the paused daemon. *ret_vmm_fd is the connected socket for VmConfig.share_fd; nobody else can connect,
- * the name is gone already.
+ * Forks the paused daemon. *ret_vmm_fd is the connected socket for VmConfig.share_fd; nobody else
+ * can connect, the name is gone already.
  */
-int virtiofsd_spawn(sd_event *event, const VirtiofsdConfig *config, const VirtiofsdHandlers *handlers,
-                    void *userdata, Virtiofsd **ret, int *ret_vmm_fd, char **reterr_message);
+int virtiofsd_spawn(sd_event *event, const VirtiofsdConfig *config,
+                const VirtiofsdHandlers *handlers, void *userdata, Virtiofsd **ret, int *ret_vmm_fd,
+                char **reterr_message);
 
-/* Takes over a daemon that another process started; see vmm_adopt(). Takes stderr_fd (may be -EBADF) on success. */
+/*
+ * Takes over a daemon that another process started; see vmm_adopt(). Takes stderr_fd (may be
+ * -EBADF) on success.
+ */
 int virtiofsd_adopt(sd_event *event, pid_t pid, uint64_t start_time, int stderr_fd,
                     const VirtiofsdHandlers *handlers, void *userdata, Virtiofsd **ret,
                     char **reterr_message);
@@ -61,9 +70,9 @@ DEFINE_CLEANUP_FUNC(Virtiofsd *, virtiofsd_free)
 int virtiofsd_launch(Virtiofsd *v);
 
 /*
- * Looks at the daemon in /proc: every process of it that serves must have a seccomp filter and a mount
- * namespace of its own. -EPERM with a text if not: then the machine must not run. Meaningful once
- * the VMM has talked to it.
+ * Looks at the daemon in /proc: every process of it that serves must have a seccomp filter and a
+ * mount namespace of its own. -EPERM with a text if not: then the machine must not run. Meaningful
+ * once the VMM has talked to it.
  */
 int virtiofsd_verify(const Virtiofsd *v, char **reterr_message);
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernel command line: see cmdline.h. Host side; the operator's words are checked, never trusted. */
+/*
+ * Kernel command line: see cmdline.h. Host side; the operator's words are checked, never trusted.
+ */
 
 #include "runtime/vmm/cmdline.h"
 
@@ -22,6 +24,11 @@ static bool is_tcg(const VmConfig *c)
 static bool is_uniprocessor(const VmConfig *c)
 {
         return c->vcpus == 1;
+}
+
+static bool is_emulated_smp(const VmConfig *c)
+{
+        return is_tcg(c) && !is_uniprocessor(c);
 }
 
 /* Above 3 GiB the kernel would set bounce buffers aside that no virtio-mmio device needs. */
@@ -51,19 +58,19 @@ static bool has_agent_log_level(const VmConfig *c)
 }
 
 /*
- * One device holds data and hash tree. Corruption panics the guest: an I/O error alone would let it go
- * on with whatever it had read before.
+ * One device holds data and hash tree. Corruption panics the guest: an I/O error alone would let
+ * it go on with whatever it had read before.
  */
 static int add_verity(const VmConfig *c, Strv *words)
 {
         const GuestParams *p = &c->params;
 
         return strv_addf(words,
-                         "dm-mod.create=\"vroot,,,ro,0 %" PRIu64 " verity 1 /dev/vda /dev/vda %u %u "
-                         "%" PRIu64 " %" PRIu64 " sha256 %s %s 1 panic_on_corruption\"",
-                         p->data_blocks * (VERITY_BLOCK_SIZE / 512U), VERITY_BLOCK_SIZE,
-                         VERITY_BLOCK_SIZE, p->data_blocks, p->hash_offset / VERITY_BLOCK_SIZE,
-                         p->root_hash_hex, p->salt_hex);
+                        "dm-mod.create=\"vroot,,,ro,0 %" PRIu64 " verity 1 /dev/vda /dev/vda %u %u "
+                        "%" PRIu64 " %" PRIu64 " sha256 %s %s 1 panic_on_corruption\"",
+                        p->data_blocks * (VERITY_BLOCK_SIZE / 512U), VERITY_BLOCK_SIZE,
+                        VERITY_BLOCK_SIZE, p->data_blocks, p->hash_offset / VERITY_BLOCK_SIZE,
+                        p->root_hash_hex, p->salt_hex);
 }
 
 /* The supervisor listens on the port that has the number of the guest's CID. */
@@ -109,10 +116,16 @@ static const CmdlineItem cmdline_items[] = {
         { NULL, "scsi_mod.scan=manual" },
 
         /*
-         * An emulated CPU has neither kvmclock nor a TSC deadline timer: without these the kernel spins
-         * through 100 ms of calibration and may later distrust a TSC that is in fact the host's.
+         * An emulated CPU has neither kvmclock nor a TSC deadline timer: without these the kernel
+         * spins through 100 ms of calibration and may later distrust a TSC that is in fact the
+         * host's.
          */
         { is_tcg, "nolapic_timer no_timer_check tsc=reliable" },
+        /*
+         * Each further CPU would calibrate its delay loop for 0.4 s. The value is that of a TSC of
+         * 4 GHz at HZ=100: no delay is shorter than asked for, and no device here needs one.
+         */
+        { is_emulated_smp, "lpj=40000000" },
         /* Do not patch lock prefixes out and, with a second CPU absent, never back in. */
         { is_uniprocessor, "noreplace-smp" },
         { is_large, "swiotlb=noforce" },
@@ -149,9 +162,10 @@ int kernel_cmdline_build(const VmConfig *config, char **ret, char **reterr_messa
         /* The kernel cuts silently, and the verity table would be no table any more. */
         if (strlen(line) >= KERNEL_CMDLINE_MAX - VIRTIO_MMIO_CMDLINE_RESERVE)
                 return error_setf(reterr_message, E2BIG,
-                                  "kernel command line has %zu bytes, at most %zu fit: shorten "
-                                  "the kernel parameters",
-                                  strlen(line), (size_t) (KERNEL_CMDLINE_MAX - VIRTIO_MMIO_CMDLINE_RESERVE - 1));
+                                "kernel command line has %zu bytes, at most %zu fit: shorten "
+                                "the kernel parameters",
+                                strlen(line),
+                                (size_t) (KERNEL_CMDLINE_MAX - VIRTIO_MMIO_CMDLINE_RESERVE - 1));
 
         *ret = TAKE_PTR(line);
         return 0;
@@ -187,9 +201,11 @@ static int check_word(const char *word, size_t n, char **reterr_message)
         while (k < n && word[k] != '=')
                 k++;
         if (k == 0 || k >= sizeof(name))
-                return error_setf(reterr_message, EINVAL, "kernel parameters: a name is empty or too long");
+                return error_setf(reterr_message, EINVAL,
+                                "kernel parameters: a name is empty or too long");
         if (memchr(word, '"', k))
-                return error_setf(reterr_message, EINVAL, "kernel parameters: a quote is part of a name");
+                return error_setf(reterr_message, EINVAL,
+                                "kernel parameters: a quote is part of a name");
         memcpy(name, word, k);
         name[k] = '\0';
 
@@ -223,7 +239,8 @@ int kernel_parameters_validate(const char *parameters, char **reterr_message)
                         if (p[n] == '"')
                                 quoted = !quoted;
                 if (quoted)
-                        return error_setf(reterr_message, EINVAL, "kernel parameters: a quote is not closed");
+                        return error_setf(reterr_message, EINVAL,
+                                        "kernel parameters: a quote is not closed");
 
                 r = check_word(p, n, reterr_message);
                 if (r < 0)

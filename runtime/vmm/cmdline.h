@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Kernel command line of the guest, made from a validated VmConfig. Host side. The operator's words come
- * last and can not replace what verification and the agent rest on.
+ * Kernel command line of the guest, made from a validated VmConfig. Host side. The operator's
+ * words come last and can not replace what verification and the agent rest on.
  */
 
 #include "runtime/vmm/vm-config.h"
@@ -21,8 +21,8 @@
 int kernel_cmdline_build(const VmConfig *config, char **ret, char **reterr_message);
 
 /*
- * Words an operator may add: printable ASCII, balanced quotes, and none of the parameters that are ours
- * (agent.*, dm-mod.*, root*, ro, rw, virtio_mmio.*, "--"). NULL and "" are fine. init= is allowed: it is
- * how one debugs a guest.
+ * Words an operator may add: printable ASCII, balanced quotes, and none of the parameters that are
+ * ours (agent.*, dm-mod.*, root*, ro, rw, virtio_mmio.*, "--"). NULL and "" are fine. init= is
+ * allowed: it is how one debugs a guest.
  */
 int kernel_parameters_validate(const char *parameters, char **reterr_message);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The QMP client against arbitrary bytes of a QEMU: no crash, every command answered exactly once. */
+/*
+ * The QMP client against arbitrary bytes of a QEMU: no crash, every command answered exactly once.
+ */
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,7 +16,8 @@ typedef struct Seen {
         unsigned replies, closed;
 } Seen;
 
-static void on_reply(QmpClient *q, int error, struct json_object *result, const char *text, void *userdata)
+static void on_reply(QmpClient *q, int error, struct json_object *result, const char *text,
+                void *userdata)
 {
         ((Seen *) userdata)->replies++;
 }

@@ -128,11 +128,11 @@ static int parse_line(ParseState *s, char *line, char **reterr_message)
         if (r == -ENOMEM)
                 return r;
         if (r == -EOPNOTSUPP)
-                return error_setf(reterr_message, r, "line %u: value of %s= is not supported", s->line,
-                                  key->name);
+                return error_setf(reterr_message, r, "line %u: value of %s= is not supported",
+                                s->line, key->name);
         if (r < 0)
-                return error_setf(reterr_message, EBADMSG, "line %u: value of %s= is not valid", s->line,
-                                  key->name);
+                return error_setf(reterr_message, EBADMSG, "line %u: value of %s= is not valid",
+                                s->line, key->name);
         return 0;
 }
 
@@ -151,17 +151,21 @@ uint64_t verity_hash_blocks(uint64_t data_blocks)
 
 static int check_numbers(const GuestParams *p, char **reterr_message)
 {
-        /* One block has no tree: its digest would be the root hash. An erofs image is never that small. */
+        /*
+         * One block has no tree: its digest would be the root hash. An erofs image is never that
+         * small.
+         */
         if (p->data_blocks < 2 || p->data_blocks > IMAGE_BLOCKS_MAX)
-                return error_setf(reterr_message, EBADMSG, "data_blocks=%" PRIu64 " is out of range",
-                                  p->data_blocks);
+                return error_setf(reterr_message, EBADMSG,
+                                "data_blocks=%" PRIu64 " is out of range", p->data_blocks);
         if (p->hash_offset != p->data_blocks * VERITY_BLOCK_SIZE)
                 return error_setf(reterr_message, EBADMSG,
                                   "hash_offset=%" PRIu64 " is not the end of the data",
                                   p->hash_offset);
         if (p->image_size % VERITY_BLOCK_SIZE != 0 ||
-            p->image_size < p->hash_offset + verity_hash_blocks(p->data_blocks) * VERITY_BLOCK_SIZE ||
-            p->image_size > 2 * IMAGE_BLOCKS_MAX * VERITY_BLOCK_SIZE)
+                        p->image_size < p->hash_offset + verity_hash_blocks(p->data_blocks) *
+                                                                         VERITY_BLOCK_SIZE ||
+                        p->image_size > 2 * IMAGE_BLOCKS_MAX * VERITY_BLOCK_SIZE)
                 return error_setf(reterr_message, EBADMSG,
                                   "image_size=%" PRIu64 " does not fit data and hash tree",
                                   p->image_size);
@@ -199,7 +203,7 @@ static int check_kernel_verity_params(const GuestParams *p, char **reterr_messag
                                 good = seen[i] = true;
                 if (!good)
                         return error_setf(reterr_message, EBADMSG,
-                                          "kernel_verity_params= does not agree with the other keys");
+                                        "kernel_verity_params= does not agree with the other keys");
                 n++;
         }
 
@@ -213,7 +217,8 @@ static int check_all(const ParseState *s, char **reterr_message)
 
         for (size_t i = 0; i < ELEMENTSOF(param_keys); i++)
                 if (!s->seen[i] && !param_keys[i].optional)
-                        return error_setf(reterr_message, EBADMSG, "%s= is missing", param_keys[i].name);
+                        return error_setf(reterr_message, EBADMSG, "%s= is missing",
+                                        param_keys[i].name);
 
         r = check_numbers(&s->params, reterr_message);
         return r < 0 ? r : check_kernel_verity_params(&s->params, reterr_message);
@@ -234,7 +239,8 @@ int guest_params_parse(const char *text, size_t n, GuestParams *ret, char **rete
 
                 s.line++;
                 if (k >= sizeof(line) || memchr(text + i, '\0', k)) {
-                        r = error_setf(reterr_message, EBADMSG, "line %u: too long or not text", s.line);
+                        r = error_setf(reterr_message, EBADMSG, "line %u: too long or not text",
+                                        s.line);
                         break;
                 }
                 memcpy(line, text + i, k);
@@ -262,8 +268,9 @@ int guest_params_load(const char *path, GuestParams *ret, char **reterr_message)
 
         r = read_file_at(AT_FDCWD, path, GUEST_PARAMS_MAX, &text, &n);
         if (r < 0)
-                return error_setf(reterr_message, r, "parameters of the guest image, %s, can not be read: %s",
-                                  path, strerror(-r));
+                return error_setf(reterr_message, r,
+                                "parameters of the guest image, %s, can not be read: %s", path,
+                                strerror(-r));
 
         r = guest_params_parse(text, n, ret, reterr_message);
         return r < 0 ? error_prefixf(reterr_message, r, "%s", path) : 0;
@@ -299,16 +306,17 @@ int guest_params_verify_image(const GuestParams *params, int image_fd, const cha
                                   strerror(errno));
         if ((uint64_t) st.st_size != params->image_size)
                 return error_setf(reterr_message, EBADMSG,
-                                  "guest image %s has %" PRIi64 " bytes, %s says %" PRIu64
-                                  ": rebuild or reinstall it",
-                                  image_path, (int64_t) st.st_size, params_path, params->image_size);
+                                "guest image %s has %" PRIi64 " bytes, %s says %" PRIu64
+                                ": rebuild or reinstall it",
+                                image_path, (int64_t) st.st_size, params_path, params->image_size);
 
         do
                 k = pread(image_fd, block, sizeof(block), (off_t) params->hash_offset);
         while (k < 0 && errno == EINTR);
         if (k != (ssize_t) sizeof(block))
-                return error_setf(reterr_message, k < 0 ? errno : EIO, "guest image %s can not be read: %s",
-                                  image_path, k < 0 ? strerror(errno) : "premature end");
+                return error_setf(reterr_message, k < 0 ? errno : EIO,
+                                "guest image %s can not be read: %s", image_path,
+                                k < 0 ? strerror(errno) : "premature end");
 
         r = hash_block(params, block, digest);
         if (r < 0)

@@ -32,14 +32,15 @@ static int real_vsock_socket(void)
 }
 
 const HostPaths host_paths_default = {
-        .kvm = "/dev/kvm",
-        .vhost_vsock = "/dev/vhost-vsock",
-        .cpuinfo = "/proc/cpuinfo",
-        .qemu = (const char *const[]) { "/usr/bin/qemu-system-x86_64", NULL },
-        /* Rust (Debian 13), C of QEMU 7.2 (Debian 12). */
-        .virtiofsd = (const char *const[]) { "/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", NULL },
-        .kvm_api_version = real_kvm_api_version,
-        .vsock_socket = real_vsock_socket,
+                .kvm = "/dev/kvm",
+                .vhost_vsock = "/dev/vhost-vsock",
+                .cpuinfo = "/proc/cpuinfo",
+                .qemu = (const char *const[]){"/usr/bin/qemu-system-x86_64", NULL},
+                /* Rust (Debian 13), C of QEMU 7.2 (Debian 12). */
+                .virtiofsd = (const char *const[]){"/usr/libexec/virtiofsd",
+                                "/usr/lib/qemu/virtiofsd", NULL},
+                .kvm_api_version = real_kvm_api_version,
+                .vsock_socket = real_vsock_socket,
 };
 
 void host_caps_done(HostCaps *caps)
@@ -54,8 +55,9 @@ void host_caps_done(HostCaps *caps)
 }
 
 /*
- * "vmx" or "svm" as a word of a "flags" line. A KVM without either is done in software (PVM in a guest of a
- * cloud provider): it creates machines but does not run kernels that were not built for it.
+ * "vmx" or "svm" as a word of a "flags" line. A KVM without either is done in software (PVM in a
+ * guest of a cloud provider): it creates machines but does not run kernels that were not built for
+ * it.
  */
 static int cpu_has_virtualization(const char *path)
 {
@@ -71,7 +73,8 @@ static int cpu_has_virtualization(const char *path)
 
                 if (!startswith(line, "flags"))
                         continue;
-                for (char *w = strtok_r(line, " \t\n:", &save); w; w = strtok_r(NULL, " \t\n:", &save))
+                for (char *w = strtok_r(line, " \t\n:", &save); w;
+                                w = strtok_r(NULL, " \t\n:", &save))
                         if (streq(w, "vmx") || streq(w, "svm"))
                                 return true;
                 return false;   /* the same on every CPU */
@@ -80,7 +83,10 @@ static int cpu_has_virtualization(const char *path)
         return false;
 }
 
-/* Like every probe: a "no" sets the reason and returns its errno; the caller tells lack of memory apart. */
+/*
+ * Like every probe: a "no" sets the reason and returns its errno; the caller tells lack of memory
+ * apart.
+ */
 static int probe_kvm(const HostPaths *p, HostCaps *caps)
 {
         char **reason = &caps->kvm_reason;
@@ -90,7 +96,8 @@ static int probe_kvm(const HostPaths *p, HostCaps *caps)
 
         fd = open(p->kvm, O_RDWR | O_CLOEXEC | O_NOCTTY);
         if (fd < 0)
-                return error_setf(reason, errno, "%s can not be opened: %s", p->kvm, strerror(errno));
+                return error_setf(
+                                reason, errno, "%s can not be opened: %s", p->kvm, strerror(errno));
 
         r = p->kvm_api_version(fd);
         if (r < 0)
@@ -104,12 +111,20 @@ static int probe_kvm(const HostPaths *p, HostCaps *caps)
                 return error_setf(reason, r, "%s can not be read: %s", p->cpuinfo, strerror(-r));
         if (r == 0)
                 return error_setf(reason, EOPNOTSUPP,
-                                  "%s is there, but the CPU offers neither vmx nor svm: such a KVM does "
-                                  "not run unmodified kernels",
-                                  p->kvm);
+                                "%s is there, but the CPU offers neither vmx nor svm: such a KVM "
+                                "does not run unmodified kernels",
+                                p->kvm);
 
-        if (fstat(fd, &st) >= 0 && (st.st_mode & 060) == 060)
-                caps->kvm_gid = st.st_gid;
+        /* The VMM opens it again, as its own user. */
+        if (fstat(fd, &st) < 0)
+                return error_setf(reason, errno, "%s: %s", p->kvm, strerror(errno));
+        if ((st.st_mode & 06) == 06)
+                return 0;
+        if ((st.st_mode & 060) != 060 || st.st_gid == 0)
+                return error_setf(reason, EACCES,
+                                  "%s can be opened by root only: no group has access to it", p->kvm);
+
+        caps->kvm_gid = st.st_gid;
         return 0;
 }
 
@@ -124,8 +139,9 @@ static int probe_vhost_vsock(const HostPaths *p, HostCaps *caps)
                                   strerror(errno));
 
         sock = p->vsock_socket();
-        return sock < 0 ? error_setf(reason, sock, "no AF_VSOCK sockets on this host: %s", strerror(-sock)) :
-               0;
+        return sock < 0 ? error_setf(reason, sock, "no AF_VSOCK sockets on this host: %s",
+                                          strerror(-sock))
+                        : 0;
 }
 
 static int probe_program(const char *const *candidates, const char *package, char **ret_path,
@@ -137,8 +153,8 @@ static int probe_program(const char *const *candidates, const char *package, cha
                         return *ret_path ? 0 : -ENOMEM;
                 }
 
-        return error_setf(ret_reason, ENOENT, "%s is not installed: apt-get install %s", candidates[0],
-                          package);
+        return error_setf(ret_reason, ENOENT, "%s is not installed: apt-get install %s",
+                        candidates[0], package);
 }
 
 int host_caps_probe(const HostPaths *paths, HostCaps *ret)
@@ -146,13 +162,15 @@ int host_caps_probe(const HostPaths *paths, HostCaps *ret)
         HostCaps caps = {};
 
         if ((probe_kvm(paths, &caps) < 0 && !caps.kvm_reason) ||
-            (probe_vhost_vsock(paths, &caps) < 0 && !caps.vhost_vsock_reason) ||
-            (probe_program(paths->qemu, "qemu-system-x86", &caps.qemu_path, &caps.qemu_reason) < 0 &&
-             !caps.qemu_reason) ||
-            /* Debian 12 has it in qemu-system-common, which comes with QEMU. */
-            (probe_program(paths->virtiofsd, "virtiofsd (Debian 12: qemu-system-common)",
-                           &caps.virtiofsd_path, &caps.virtiofsd_reason) < 0 &&
-             !caps.virtiofsd_reason)) {
+                        (probe_vhost_vsock(paths, &caps) < 0 && !caps.vhost_vsock_reason) ||
+                        (probe_program(paths->qemu, "qemu-system-x86", &caps.qemu_path,
+                                         &caps.qemu_reason) < 0 &&
+                                        !caps.qemu_reason) ||
+                        /* Debian 12 has it in qemu-system-common, which comes with QEMU. */
+                        (probe_program(paths->virtiofsd,
+                                         "virtiofsd (Debian 12: qemu-system-common)",
+                                         &caps.virtiofsd_path, &caps.virtiofsd_reason) < 0 &&
+                                        !caps.virtiofsd_reason)) {
                 host_caps_done(&caps);
                 return -ENOMEM;
         }

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * What the host offers for running machines. Probed once at start, by opening the devices and looking at
- * the files; nothing is executed. Every "no" has a reason for the journal. Host side, needs the rights
- * to open the devices.
+ * What the host offers for running machines. Probed once at start, by opening the devices and
+ * looking at the files; nothing is executed. Every "no" has a reason for the journal. Host side,
+ * needs the rights to open the devices.
  */
 
 #include <sys/types.h>
@@ -18,7 +18,8 @@ typedef struct HostCaps {
         char *qemu_reason;
         char *virtiofsd_path;           /* NULL: see virtiofsd_reason */
         char *virtiofsd_reason;
-        gid_t kvm_gid;                  /* group that may open /dev/kvm; 0 if no group other than root's may */
+        /* group that the VMM needs to open /dev/kvm; 0: anybody may */
+        gid_t kvm_gid;
 } HostCaps;
 
 /* Where to look; tests point it at a directory of their own. */

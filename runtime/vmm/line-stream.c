@@ -126,7 +126,7 @@ int line_stream_new(sd_event *event, int fd, size_t max, LineHandler on_line, Li
         if (!s)
                 return -ENOMEM;
 
-        *s = (LineStream) { .fd = -EBADF, .on_line = on_line, .on_end = on_end, .userdata = userdata };
+        *s = (LineStream){.fd = -EBADF, .on_line = on_line, .on_end = on_end, .userdata = userdata};
         r = line_buffer_init(&s->buffer, max);
         if (r < 0)
                 return r;

@@ -12,7 +12,10 @@ static int add_machine(const VmConfig *c, Strv *argv)
         const bool tcg = c->accel == VM_ACCEL_TCG;
         const char *legacy = tcg ? "on" : "off";
 
-        /* mem-merge: pages shared between guests are a timing channel. dump-guest-core: see spawn.c. */
+        /*
+         * mem-merge: pages shared between guests are a timing channel. dump-guest-core: see
+         * spawn.c.
+         */
         return strv_addf(argv,
                          "microvm,acpi=off,pcie=off,pit=%s,pic=%s,rtc=%s,isa-serial=off,"
                          "mem-merge=off,dump-guest-core=off%s",
@@ -53,17 +56,22 @@ static int add_base(const VmConfig *c, const QemuFds *fds, const char *kernel_cm
         if (r >= 0)
                 r = strv_add(argv, vm_accel_to_string(c->accel));
         if (r >= 0)
-                r = strv_add_many(argv, "-cpu", c->accel == VM_ACCEL_KVM ? "host" : "max", "-smp", NULL);
+                r = strv_add_many(argv, "-cpu", c->accel == VM_ACCEL_KVM ? "host" : "max", "-smp",
+                                NULL);
         if (r >= 0)
                 r = strv_addf(argv, "cpus=%u,maxcpus=%u", c->vcpus, c->vcpus);
         if (r >= 0)
                 r = add_memory(c, argv);
         if (r >= 0)
-                r = strv_add_many(argv, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-                                  "-S", "-sandbox",
-                                  "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-                                  /* vhost-user devices refuse legacy virtio, and nothing here wants it. */
-                                  "-global", "virtio-mmio.force-legacy=false", "-kernel", NULL);
+                r = strv_add_many(argv, "-nodefaults", "-no-user-config", "-display", "none",
+                                "-no-reboot", "-S", "-sandbox",
+                                "on,obsolete=deny,elevateprivileges=deny,spawn=deny,"
+                                "resourcecontrol=deny",
+                                /*
+                                 * vhost-user devices refuse legacy virtio, and nothing here
+                                 * wants it.
+                                 */
+                                "-global", "virtio-mmio.force-legacy=false", "-kernel", NULL);
         if (r >= 0)
                 r = strv_addf(argv, "/proc/self/fd/%d", fds->kernel);
         if (r >= 0)
@@ -121,7 +129,8 @@ static int add_serial(const VmConfig *c, const QemuFds *fds, Strv *argv)
         if (r >= 0 && fds->console >= 0) {
                 r = add_socket_chardev("console", fds->console, true, argv);
                 if (r >= 0)
-                        r = add_device(argv, "virtconsole,bus=serial.0,nr=0,chardev=console,name=console");
+                        r = add_device(argv, "virtconsole,bus=serial.0,nr=0,chardev=console,name="
+                                             "console");
         }
         if (r >= 0 && fds->agent >= 0) {
                 r = add_socket_chardev("agent", fds->agent, true, argv);
@@ -141,8 +150,9 @@ static int add_vsock(const VmConfig *c, const QemuFds *fds, Strv *argv)
                 return 0;
 
         r = strv_add(argv, "-device");
-        return r < 0 ? r : strv_addf(argv, "vhost-vsock-device,guest-cid=%" PRIu32 ",vhostfd=%d", c->cid,
-                                     fds->vhost);
+        return r < 0 ? r
+                     : strv_addf(argv, "vhost-vsock-device,guest-cid=%" PRIu32 ",vhostfd=%d",
+                                       c->cid, fds->vhost);
 }
 
 static int add_share(const VmConfig *c, const QemuFds *fds, Strv *argv)
@@ -155,8 +165,9 @@ static int add_share(const VmConfig *c, const QemuFds *fds, Strv *argv)
         r = add_socket_chardev("share", fds->share, false, argv);
         if (r >= 0)
                 r = strv_add(argv, "-device");
-        return r < 0 ? r : strv_addf(argv, "vhost-user-fs-device,chardev=share,tag=%s,queue-size=1024",
-                                     c->share_tag);
+        return r < 0 ? r
+                     : strv_addf(argv, "vhost-user-fs-device,chardev=share,tag=%s,queue-size=1024",
+                                       c->share_tag);
 }
 
 int qemu_build_argv(const VmConfig *c, const QemuFds *fds, const char *kernel_cmdline, Strv *ret)

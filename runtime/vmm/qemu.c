@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * QEMU as a VmmOps back end. Host side; QEMU runs as another user and is believed nothing: its messages go
- * through qmp.c, its texts are escaped.
+ * QEMU as a VmmOps back end. Host side; QEMU runs as another user and is believed nothing: its
+ * messages go through qmp.c, its texts are escaped.
  */
 
 #include <unistd.h>
@@ -19,9 +19,10 @@
 static int qemu_check(const VmConfig *config, char **reterr_message)
 {
         if (access(config->vmm_path, X_OK) < 0)
-                return error_setf(reterr_message, errno, "%s can not be executed: %s", config->vmm_path,
-                                  errno == ENOENT ? "not installed (apt-get install qemu-system-x86)" :
-                                  strerror(errno));
+                return error_setf(reterr_message, errno, "%s can not be executed: %s",
+                                config->vmm_path,
+                                errno == ENOENT ? "not installed (apt-get install qemu-system-x86)"
+                                                : strerror(errno));
         return 0;
 }
 
@@ -57,7 +58,8 @@ static int add_inherited(VmmCommand *command, int fd, int *ret_number)
         return 0;
 }
 
-static int qemu_prepare(Vmm *vmm, const VmConfig *config, VmmCommand *command, char **reterr_message)
+static int qemu_prepare(
+                Vmm *vmm, const VmConfig *config, VmmCommand *command, char **reterr_message)
 {
         QemuFds fds = {
                 .kernel = -EBADF, .image = -EBADF, .qmp = -EBADF, .console = -EBADF,
@@ -91,7 +93,8 @@ static int qemu_prepare(Vmm *vmm, const VmConfig *config, VmmCommand *command, c
 
 /* ---- QMP ---- */
 
-static void on_status(QmpClient *q, int error, struct json_object *result, const char *text, void *userdata)
+static void on_status(QmpClient *q, int error, struct json_object *result, const char *text,
+                void *userdata)
 {
         struct json_object *v;
         Vmm *vmm = userdata;
@@ -103,8 +106,10 @@ static void on_status(QmpClient *q, int error, struct json_object *result, const
                 return;
         }
 
-        status = json_object_object_get_ex(result, "status", &v) && json_object_is_type(v, json_type_string) ?
-                 json_object_get_string(v) : "";
+        status = json_object_object_get_ex(result, "status", &v) &&
+                                                 json_object_is_type(v, json_type_string)
+                                 ? json_object_get_string(v)
+                                 : "";
 
         /* "prelaunch": built with -S and never continued. */
         if (streq(status, "prelaunch") && vmm->phase == VMM_LAUNCHED)
@@ -118,7 +123,8 @@ static void on_status(QmpClient *q, int error, struct json_object *result, const
         }
 }
 
-static void on_cont(QmpClient *q, int error, struct json_object *result, const char *text, void *userdata)
+static void on_cont(QmpClient *q, int error, struct json_object *result, const char *text,
+                void *userdata)
 {
         Vmm *vmm = userdata;
 
@@ -146,8 +152,12 @@ static void on_event(QmpClient *q, const char *name, struct json_object *data, v
         const char *reason = "unknown";
         bool guest = false;
 
-        /* Nobody here pauses a machine: KVM gave up on it, or a disk failed. The state says what it was. */
-        if (streq(name, "STOP") && vmm->phase == VMM_RUNNING && !vmm->stopping && !vmm->shutdown_reason)
+        /*
+         * Nobody here pauses a machine: KVM gave up on it, or a disk failed. The state says what
+         * it was.
+         */
+        if (streq(name, "STOP") && vmm->phase == VMM_RUNNING && !vmm->stopping &&
+                        !vmm->shutdown_reason)
                 (void) qmp_command(q, "query-status", NULL, COMMAND_TIMEOUT, on_status, vmm);
         if (!streq(name, "SHUTDOWN"))
                 return;
@@ -195,8 +205,8 @@ static int qemu_connect(Vmm *vmm, char **reterr_message)
 
 static int qemu_start(Vmm *vmm)
 {
-        return vmm->backend ? qmp_command(vmm->backend, "cont", NULL, COMMAND_TIMEOUT, on_cont, vmm) :
-               -ENOTCONN;
+        return vmm->backend ? qmp_command(vmm->backend, "cont", NULL, COMMAND_TIMEOUT, on_cont, vmm)
+                            : -ENOTCONN;
 }
 
 static int qemu_quit(Vmm *vmm)

@@ -95,7 +95,10 @@ static int flush_output(QmpClient *q)
                         continue;
                 if (k < 0 && errno == EAGAIN)
                         return update_events(q);
-                /* Whatever QEMU said before it went away is still to be read: the end is found there. */
+                /*
+                 * Whatever QEMU said before it went away is still to be read: the end is found
+                 * there.
+                 */
                 if (k < 0) {
                         q->output_sent = q->output_n;
                         return update_events(q);
@@ -199,8 +202,10 @@ static const char *get_string(struct json_object *o, const char *key)
 {
         struct json_object *v;
 
-        return o && json_object_object_get_ex(o, key, &v) && json_object_is_type(v, json_type_string) ?
-               json_object_get_string(v) : NULL;
+        return o && json_object_object_get_ex(o, key, &v) &&
+                                               json_object_is_type(v, json_type_string)
+                               ? json_object_get_string(v)
+                               : NULL;
 }
 
 static int handle_greeting(QmpClient *q, struct json_object *o)
@@ -220,7 +225,9 @@ static int handle_greeting(QmpClient *q, struct json_object *o)
                  (unsigned long long) q->negotiation_id);
 
         do
-                r = send(q->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? negative_errno() : 0;
+                r = send(q->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0
+                                    ? negative_errno()
+                                    : 0;
         while (r == -EINTR);
         /*
          * QEMU greets before it has loaded the kernel, and may exit at once because of that: as in
@@ -232,8 +239,8 @@ static int handle_greeting(QmpClient *q, struct json_object *o)
         return r < 0 ? close_with(q, r, "QEMU does not take commands") : 0;
 }
 
-static int handle_reply(QmpClient *q, struct json_object *o, struct json_object *id_object, bool good,
-                        struct json_object *payload)
+static int handle_reply(QmpClient *q, struct json_object *o, struct json_object *id_object,
+                bool good, struct json_object *payload)
 {
         _cleanup_free_ char *text = NULL;
         QmpCommand *slot, c;
@@ -290,11 +297,15 @@ static int handle_object(QmpClient *q, struct json_object *o)
         event = get_string(o, "event");
         if (event) {
                 (void) json_object_object_get_ex(o, "data", &payload);
-                /* QEMU sends no events before the negotiation is done; the reply may be on its way. */
+                /*
+                 * QEMU sends no events before the negotiation is done; the reply may be on its
+                 * way.
+                 */
                 if (q->state == QMP_READY && q->handlers.on_event)
                         q->handlers.on_event(q, event,
-                                             json_object_is_type(payload, json_type_object) ? payload : NULL,
-                                             q->userdata);
+                                        json_object_is_type(payload, json_type_object) ? payload
+                                                                                       : NULL,
+                                        q->userdata);
                 return q->state == QMP_CLOSED ? -ENOTCONN : 0;
         }
 
@@ -303,7 +314,8 @@ static int handle_object(QmpClient *q, struct json_object *o)
                 return protocol_error(q, "message of QEMU is neither reply nor event");
         if (!json_object_object_get_ex(o, "id", &id)) {
                 const char *desc = get_string(payload, "desc");
-                _cleanup_free_ char *text = text_escape(strempty(desc), strlen(strempty(desc)), 256);
+                _cleanup_free_ char *text =
+                                text_escape(strempty(desc), strlen(strempty(desc)), 256);
 
                 /* Only an input that QEMU could not even parse is answered without id. */
                 return protocol_error(q, strempty(text));
@@ -331,7 +343,8 @@ static int on_line(void *userdata, const char *line, size_t n)
                 return close_with(q, -ENOMEM, "out of memory");
         json_tokener_set_flags(t, JSON_TOKENER_STRICT);
         o = json_tokener_parse_ex(t, line, (int) n);
-        whole = json_tokener_get_error(t) == json_tokener_success && json_tokener_get_parse_end(t) == n;
+        whole = json_tokener_get_error(t) == json_tokener_success &&
+                json_tokener_get_parse_end(t) == n;
         json_tokener_free(t);
 
         return whole && o ? handle_object(q, o) : protocol_error(q, "message of QEMU is not JSON");

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Paused children: see spawn.h. Everything below child_main() runs in the child, between fork and exec. */
+/*
+ * Paused children: see spawn.h. Everything below child_main() runs in the child, between fork and
+ * exec.
+ */
 
 #include "runtime/vmm/spawn.h"
 
@@ -70,8 +73,8 @@ int spawn_params_add_fd(SpawnParams *params, int fd)
 
 /*
  * Places the wanted descriptors from 0 upwards and closes all others: those of the supervisor must
- * neither be held open while the child is paused nor reach the program. Two steps, since a source may sit where
- * another one has to go.
+ * neither be held open while the child is paused nor reach the program. Two steps, since a source
+ * may sit where another one has to go.
  */
 static int child_descriptors(const SpawnParams *p, int *release_fd, int *report_fd)
 {
@@ -203,7 +206,10 @@ _noreturn_ static void child_main(const SpawnParams *p, int release_fd, int repo
         uint8_t byte;
         int r;
 
-        /* Default actions first: from here on a signal ends the child instead of meeting our handlers. */
+        /*
+         * Default actions first: from here on a signal ends the child instead of meeting our
+         * handlers.
+         */
         child_signals();
         (void) setsid();
 
@@ -259,8 +265,8 @@ static void read_report(Spawn *s)
         if (k == (ssize_t) sizeof(report) && report.stage >= 0 && report.stage < _STAGE_MAX &&
             report.error > 0) {
                 error = -report.error;
-                (void) error_setf(&text, error, "%s %s failed: %s", stage_texts[report.stage], s->path,
-                                  strerror(report.error));
+                (void) error_setf(&text, error, "%s %s failed: %s", stage_texts[report.stage],
+                                s->path, strerror(report.error));
         } else if (!s->released)
                 return; /* died while paused: on_exit says all there is */
 
@@ -292,8 +298,8 @@ static int on_pidfd(sd_event_source *source, int fd, uint32_t events, void *user
         return 0;
 }
 
-int spawn_new(sd_event *event, const SpawnParams *params, const SpawnHandlers *handlers, void *userdata,
-              Spawn **ret, char **reterr_message)
+int spawn_new(sd_event *event, const SpawnParams *params, const SpawnHandlers *handlers,
+                void *userdata, Spawn **ret, char **reterr_message)
 {
         _cleanup_close_ int release_read = -EBADF, report_write = -EBADF;
         _cleanup_(spawn_freep) Spawn *s = new0(Spawn, 1);
@@ -327,7 +333,8 @@ int spawn_new(sd_event *event, const SpawnParams *params, const SpawnHandlers *h
 
         pid = fork();
         if (pid < 0)
-                return error_setf(reterr_message, errno, "fork for %s: %s", params->path, strerror(errno));
+                return error_setf(reterr_message, errno, "fork for %s: %s", params->path,
+                                strerror(errno));
         if (pid == 0)
                 child_main(params, release_read, report_write);
 
@@ -343,7 +350,8 @@ int spawn_new(sd_event *event, const SpawnParams *params, const SpawnHandlers *h
         if (r >= 0)
                 r = sd_event_add_io(event, &s->exit_source, s->pid.fd, EPOLLIN, on_pidfd, s);
         if (r < 0)
-                return error_setf(reterr_message, r, "event sources for %s: %s", params->path, strerror(-r));
+                return error_setf(reterr_message, r, "event sources for %s: %s", params->path,
+                                strerror(-r));
 
         *ret = TAKE_PTR(s);
         return 0;

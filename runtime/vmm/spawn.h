@@ -3,11 +3,11 @@
 
 /*
  * A child in two steps: forked at once and paused, so that it can be put into its own scope, and
- * executed when it is released. Whoever forked it dies first: the child sees the end of its pipe and
- * exits. Between release and exec it gives up everything that was not asked for: descriptors, identity,
- * capabilities, signal settings.
+ * executed when it is released. Whoever forked it dies first: the child sees the end of its pipe
+ * and exits. Between release and exec it gives up everything that was not asked for: descriptors,
+ * identity, capabilities, signal settings.
  *
- *      paused → released → executed → exited          (paused and released may go to exited directly)
+ *      paused → released → executed → exited         (exited may follow on any of them)
  *
  * Host side, runs as root; used for the VMM and its helpers.
  */
@@ -30,14 +30,17 @@ typedef struct SpawnParams {
         size_t n_fds;
         int stdout_fd, stderr_fd;       /* -EBADF: /dev/null. stdin is always /dev/null */
 
-        uid_t uid;                      /* SPAWN_KEEP_ID: as the caller, then gid and groups are not looked at */
+        /* SPAWN_KEEP_ID: as the caller, then gid and groups are not looked at */
+        uid_t uid;
         gid_t gid;
         const gid_t *groups;
         size_t n_groups;
-        uint64_t keep_caps;             /* mask of 1 << CAP_*; what uid 0 may still have after exec */
+        /* mask of 1 << CAP_*; what uid 0 may still have after exec */
+        uint64_t keep_caps;
 
         int oom_score_adj;              /* 0: as the caller */
-        uint64_t nofile;                /* RLIMIT_NOFILE, at most the hard limit; 0: as the caller */
+        /* RLIMIT_NOFILE, at most the hard limit; 0: as the caller */
+        uint64_t nofile;
 } SpawnParams;
 
 #define SPAWN_PARAMS_INIT                                                                          \
@@ -51,15 +54,21 @@ int spawn_params_add_fd(SpawnParams *params, int fd);
 typedef struct Spawn Spawn;
 
 typedef struct SpawnHandlers {
-        /* error 0: the program runs. Else text says what failed ("exec of /usr/bin/x: No such file …"); on_exit follows. */
+        /*
+         * error 0: the program runs. Else text says what failed ("exec of /usr/bin/x: No such file
+         * …"); on_exit follows.
+         */
         void (*on_exec)(Spawn *spawn, int error, const char *text, void *userdata);
-        /* code, status: si_code and si_status of waitid(2). The child has been reaped; may free spawn. */
+        /*
+         * code, status: si_code and si_status of waitid(2). The child has been reaped; may free
+         * spawn.
+         */
         void (*on_exit)(Spawn *spawn, int code, int status, void *userdata);
 } SpawnHandlers;
 
 /* Forks the paused child. handlers is copied. */
-int spawn_new(sd_event *event, const SpawnParams *params, const SpawnHandlers *handlers, void *userdata,
-              Spawn **ret, char **reterr_message);
+int spawn_new(sd_event *event, const SpawnParams *params, const SpawnHandlers *handlers,
+                void *userdata, Spawn **ret, char **reterr_message);
 
 /* A child that is still paused is killed and reaped; one that was released goes on, unobserved. */
 Spawn *spawn_free(Spawn *spawn);
@@ -72,5 +81,7 @@ int spawn_release(Spawn *spawn);
 
 int spawn_kill(Spawn *spawn, int sig);
 
-/* Text for the end of a process: "exited with status 1", "was killed by signal SEGV". New string. */
+/*
+ * Text for the end of a process: "exited with status 1", "was killed by signal SEGV". New string.
+ */
 char *process_exit_text(int code, int status);

@@ -71,7 +71,7 @@ TEST(host_caps)
         host_caps_done(&caps);
 
         /* Everything there. */
-        put(dir, "kvm", "", 0660);
+        put(dir, "kvm", "", 0666);
         put(dir, "vhost", "", 0600);
         put(dir, "qemu", "", 0755);
         put(dir, "cpuinfo", "processor\t: 0\nflags\t\t: fpu vme svm sse\nbugs : x\n", 0644);
@@ -79,8 +79,23 @@ TEST(host_caps)
         ASSERT_NULL(caps.kvm_reason);
         ASSERT_TRUE(host_caps_vhost_vsock(&caps));
         ASSERT_STREQ(caps.qemu_path, qemu);
-        ASSERT_EQ(caps.kvm_gid, getegid());
+        ASSERT_EQ(caps.kvm_gid, 0);
         host_caps_done(&caps);
+
+        /* Only root, then a group. */
+        put(dir, "kvm", "", 0600);
+        ASSERT_OK(host_caps_probe(&paths, &caps));
+        ASSERT_CONTAINS(caps.kvm_reason, "by root only");
+        host_caps_done(&caps);
+        if (geteuid() == 0) {
+                ASSERT_OK(chmod(kvm, 0660));
+                ASSERT_OK(chown(kvm, 0, 106));
+                ASSERT_OK(host_caps_probe(&paths, &caps));
+                ASSERT_NULL(caps.kvm_reason);
+                ASSERT_EQ(caps.kvm_gid, 106);
+                host_caps_done(&caps);
+        }
+        put(dir, "kvm", "", 0666);
 
         /* KVM in software, wrong version, no AF_VSOCK. */
         put(dir, "cpuinfo", "flags\t\t: fpu vmxx svm_lock sse\n", 0644);
@@ -142,8 +157,9 @@ TEST(vsock_cid)
         ASSERT_CONTAINS(message, "in use");
 
         message = mfree(message);
-        ASSERT_ERROR(vsock_cid_claim(&vsock_ops_default, "/nonexistent", "web", 0, &fd, &cid, &message),
-                     ENOENT);
+        ASSERT_ERROR(vsock_cid_claim(&vsock_ops_default, "/nonexistent", "web", 0, &fd, &cid,
+                                     &message),
+                        ENOENT);
         ASSERT_CONTAINS(message, "/nonexistent can not be opened");
 }
 
@@ -152,9 +168,15 @@ TEST(vsock_cid)
 TEST(vmm_state)
 {
         const VmmState s = {
-                .backend = (char *) "qemu", .id = (char *) "web", .run_dir = (char *) "/run/kata/web",
-                .pid = 4711, .start_time = 123456, .transport = VM_TRANSPORT_VSOCK, .cid = 70000,
-                .console = true, .accel = VM_ACCEL_KVM,
+                        .backend = (char *) "qemu",
+                        .id = (char *) "web",
+                        .run_dir = (char *) "/run/kata/web",
+                        .pid = 4711,
+                        .start_time = 123456,
+                        .transport = VM_TRANSPORT_VSOCK,
+                        .cid = 70000,
+                        .console = true,
+                        .accel = VM_ACCEL_KVM,
         };
         _cleanup_(vmm_state_done) VmmState back = {}, copy = {}, none = {};
         _cleanup_free_ char *text = NULL, *message = NULL;
@@ -171,10 +193,17 @@ TEST(vmm_state)
         ASSERT_TRUE(copy.console);
 
         static const char *const bad[][2] = {
-                { "version=1", "version=2" }, { "pid=4711", "pid=1" }, { "pid=4711", "pid=-5" },
-                { "id=web", "id=../b" }, { "run_dir=/", "run_dir=x/" }, { "transport=vsock", "transport=tcp" },
-                { "cid=70000", "cid=x" }, { "accel=kvm", "colour=red" }, { "cid=70000", "pid=5" },
-                { "console=yes", "console" }, { "backend=qemu\n", "" },
+                        {"version=1", "version=2"},
+                        {"pid=4711", "pid=1"},
+                        {"pid=4711", "pid=-5"},
+                        {"id=web", "id=../b"},
+                        {"run_dir=/", "run_dir=x/"},
+                        {"transport=vsock", "transport=tcp"},
+                        {"cid=70000", "cid=x"},
+                        {"accel=kvm", "colour=red"},
+                        {"cid=70000", "pid=5"},
+                        {"console=yes", "console"},
+                        {"backend=qemu\n", ""},
         };
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
                 _cleanup_free_ char *wrong = NULL;
@@ -192,8 +221,13 @@ TEST(vmm_state)
 TEST(vmm_state_file)
 {
         const VmmState s = {
-                .backend = (char *) "qemu", .id = (char *) "web", .run_dir = (char *) "/run/kata/web",
-                .pid = 4711, .start_time = 1, .transport = VM_TRANSPORT_SERIAL, .accel = VM_ACCEL_TCG,
+                        .backend = (char *) "qemu",
+                        .id = (char *) "web",
+                        .run_dir = (char *) "/run/kata/web",
+                        .pid = 4711,
+                        .start_time = 1,
+                        .transport = VM_TRANSPORT_SERIAL,
+                        .accel = VM_ACCEL_TCG,
         };
         _cleanup_(vmm_state_done) VmmState back = {};
         char dir[] = "/tmp/kata-test-state-XXXXXX", path[64];

@@ -9,7 +9,8 @@
 #include "basic/test.h"
 #include "runtime/vmm/qmp.h"
 
-#define GREETING "{\"QMP\": {\"version\": {\"qemu\": {\"major\": 7}}, \"capabilities\": [\"oob\"]}}\r\n"
+#define GREETING                                                                                   \
+        "{\"QMP\": {\"version\": {\"qemu\": {\"major\": 7}}, \"capabilities\": [\"oob\"]}}\r\n"
 
 typedef struct World {
         sd_event *event;
@@ -42,7 +43,8 @@ static void on_closed(QmpClient *q, int error, const char *text, void *userdata)
         snprintf(w->text, sizeof(w->text), "%s", strempty(text));
 }
 
-static void on_reply(QmpClient *q, int error, struct json_object *result, const char *text, void *userdata)
+static void on_reply(QmpClient *q, int error, struct json_object *result, const char *text,
+                void *userdata)
 {
         World *w = userdata;
         struct json_object *v;
@@ -129,8 +131,10 @@ TEST(conversation)
         ASSERT_EQ(w.replies, 1);
         ASSERT_STREQ(w.reply_text, "running");
 
-        ASSERT_OK(qmp_command(w.q, "nonsense", json_object_new_object(), USEC_PER_SEC, on_reply, &w));
-        say(&w, "{\"id\": 3, \"error\": {\"class\": \"CommandNotFound\", \"desc\": \"no \\u001bsuch\"}}\n");
+        ASSERT_OK(qmp_command(
+                        w.q, "nonsense", json_object_new_object(), USEC_PER_SEC, on_reply, &w));
+        say(&w, "{\"id\": 3, \"error\": {\"class\": \"CommandNotFound\", \"desc\": \"no "
+                "\\u001bsuch\"}}\n");
         ASSERT_EQ(w.reply_error, -EREMOTEIO);
         ASSERT_STREQ(w.reply_text, "no \\x1bsuch");
 

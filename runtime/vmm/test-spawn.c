@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Paused children: order of events, descriptors, identity, failures. Works with and without root. */
+/*
+ * Paused children: order of events, descriptors, identity, failures. Works with and without root.
+ */
 
 #include <fcntl.h>
 #include <signal.h>
@@ -193,7 +195,10 @@ TEST(parent_dies)
         }
         close(pair[1]);
         ASSERT_EQ(waitpid(pid, NULL, 0), pid);
-        /* Ends only when the paused grandchild, which holds the pipe as its descriptor 3, has gone. */
+        /*
+         * Ends only when the paused grandchild, which holds the pipe as its descriptor 3, has
+         * gone.
+         */
         ASSERT_TRUE(fd_wait(pair[0], 1 /* POLLIN */, 5000) != 0);
         ASSERT_EQ(read(pair[0], &byte, 1), 0);
         close(pair[0]);
@@ -216,9 +221,14 @@ TEST(descriptors)
         ASSERT_ERROR(spawn_params_add_fd(&params, -1), EBADF);
         ASSERT_EQ(spawn_params_add_fd(&params, b[0]), 3);
         ASSERT_EQ(spawn_params_add_fd(&params, a[0]), 4);
-        /* 5 is the directory that ls itself reads; anything inherited would have taken that number. */
-        output = run_shell(params, "read x <&3; read y <&4; echo $x $y; "
-                                   "readlink /proc/self/fd/0 /proc/self/fd/2; exec ls /proc/self/fd", &seen);
+        /*
+         * 5 is the directory that ls itself reads; anything inherited would have taken that
+         * number.
+         */
+        output = run_shell(params,
+                        "read x <&3; read y <&4; echo $x $y; "
+                        "readlink /proc/self/fd/0 /proc/self/fd/2; exec ls /proc/self/fd",
+                        &seen);
         ASSERT_STREQ(output, "from-b from-a\n/dev/null\n/dev/null\n0\n1\n2\n3\n4\n5\n");
         close(a[0]);
         close(a[1]);
@@ -250,9 +260,11 @@ TEST(environment_and_confinement)
         params.oom_score_adj = 300;
         params.nofile = 64;
         output = run_shell(params,
-                           "grep -E '^(SigBlk|SigIgn|NoNewPrivs|CapEff|CapBnd|CapInh|CapAmb):' /proc/self/status; "
-                           "cat /proc/self/oom_score_adj; ulimit -n; ulimit -c; pwd; umask; "
-                           "env | grep -v -e ^PWD= -e ^SHLVL= -e ^_= -e ^OLDPWD=", &seen);
+                        "grep -E '^(SigBlk|SigIgn|NoNewPrivs|CapEff|CapBnd|CapInh|CapAmb):' "
+                        "/proc/self/status; "
+                        "cat /proc/self/oom_score_adj; ulimit -n; ulimit -c; pwd; umask; "
+                        "env | grep -v -e ^PWD= -e ^SHLVL= -e ^_= -e ^OLDPWD=",
+                        &seen);
         ASSERT_CONTAINS(output, "SigBlk:\t0000000000000000\n");
         ASSERT_CONTAINS(output, "SigIgn:\t0000000000000000\n");
         ASSERT_CONTAINS(output, "NoNewPrivs:\t1\n");
@@ -280,7 +292,9 @@ TEST(identity)
         params.uid = params.gid = 65534;
         params.groups = groups;
         params.n_groups = 1;
-        output = run_shell(params, "grep -E '^(Uid|Gid|Groups|CapEff|CapPrm|CapBnd):' /proc/self/status", &seen);
+        output = run_shell(params,
+                        "grep -E '^(Uid|Gid|Groups|CapEff|CapPrm|CapBnd):' /proc/self/status",
+                        &seen);
         ASSERT_CONTAINS(output, "Uid:\t65534\t65534\t65534\t65534\n");
         ASSERT_CONTAINS(output, "Gid:\t65534\t65534\t65534\t65534\n");
         ASSERT_CONTAINS(output, "Groups:\t4242 \n");
@@ -307,8 +321,9 @@ TEST(kept_capabilities)
 
 TEST(exit_text)
 {
-        _cleanup_free_ char *a = process_exit_text(CLD_EXITED, 1), *b = process_exit_text(CLD_KILLED, SIGKILL),
-                       *c = process_exit_text(0, 0), *d = process_exit_text(CLD_KILLED, 40);
+        _cleanup_free_ char *a = process_exit_text(CLD_EXITED, 1),
+                            *b = process_exit_text(CLD_KILLED, SIGKILL),
+                            *c = process_exit_text(0, 0), *d = process_exit_text(CLD_KILLED, 40);
 
         ASSERT_STREQ(a, "exited with status 1");
         ASSERT_STREQ(b, "was killed by signal KILL");

@@ -95,14 +95,16 @@ TEST(cmdline_tcg_serial)
 
         ASSERT_OK(kernel_cmdline_build(&c, &line, NULL));
         ASSERT_STREQ(line,
-                     "root=/dev/dm-0 ro rootfstype=erofs init=/usr/bin/kata-agent "
-                     "dm-mod.create=\"vroot,,,ro,0 3824 verity 1 /dev/vda /dev/vda 4096 4096 478 478 sha256 "
-                     TEST_ROOT_HASH " " TEST_SALT " 1 panic_on_corruption\" "
-                     "dm-mod.waitfor=/dev/vda panic=-1 reboot=t console=hvc0 loglevel=4 scsi_mod.scan=manual "
-                     "nolapic_timer no_timer_check tsc=reliable noreplace-smp "
-                     "agent.server_addr=serial://agent.channel.0 "
-                     "agent.log_vport=1025 agent.passfd_listener_port=1027 agent.notify=mux:1029 "
-                     "agent.log=debug nokaslr");
+                        "root=/dev/dm-0 ro rootfstype=erofs init=/usr/bin/kata-agent "
+                        "dm-mod.create=\"vroot,,,ro,0 3824 verity 1 /dev/vda /dev/vda 4096 4096 "
+                        "478 478 sha256 " TEST_ROOT_HASH " " TEST_SALT " 1 panic_on_corruption\" "
+                        "dm-mod.waitfor=/dev/vda panic=-1 reboot=t console=hvc0 loglevel=4 "
+                        "scsi_mod.scan=manual "
+                        "nolapic_timer no_timer_check tsc=reliable noreplace-smp "
+                        "agent.server_addr=serial://agent.channel.0 "
+                        "agent.log_vport=1025 agent.passfd_listener_port=1027 "
+                        "agent.notify=mux:1029 "
+                        "agent.log=debug nokaslr");
 }
 
 TEST(cmdline_kvm_vsock)
@@ -117,12 +119,24 @@ TEST(cmdline_kvm_vsock)
         c.agent_log_level = mfree(c.agent_log_level);
         ASSERT_OK(kernel_cmdline_build(&c, &line, NULL));
         ASSERT_STREQ(line,
-                     "root=/dev/dm-0 ro rootfstype=erofs init=/usr/bin/kata-agent "
-                     "dm-mod.create=\"vroot,,,ro,0 3824 verity 1 /dev/vda /dev/vda 4096 4096 478 478 sha256 "
-                     TEST_ROOT_HASH " " TEST_SALT " 1 panic_on_corruption\" "
-                     "dm-mod.waitfor=/dev/vda panic=-1 reboot=t scsi_mod.scan=manual swiotlb=noforce "
-                     "agent.server_addr=vsock://-1:1024 "
-                     "agent.log_vport=1025 agent.passfd_listener_port=1027 agent.notify=vsock:2:70000");
+                        "root=/dev/dm-0 ro rootfstype=erofs init=/usr/bin/kata-agent "
+                        "dm-mod.create=\"vroot,,,ro,0 3824 verity 1 /dev/vda /dev/vda 4096 4096 "
+                        "478 478 sha256 " TEST_ROOT_HASH " " TEST_SALT " 1 panic_on_corruption\" "
+                        "dm-mod.waitfor=/dev/vda panic=-1 reboot=t scsi_mod.scan=manual "
+                        "swiotlb=noforce "
+                        "agent.server_addr=vsock://-1:1024 "
+                        "agent.log_vport=1025 agent.passfd_listener_port=1027 "
+                        "agent.notify=vsock:2:70000");
+}
+
+TEST(cmdline_emulated_smp)
+{
+        _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_TCG, VM_TRANSPORT_SERIAL);
+        _cleanup_free_ char *line = NULL;
+
+        c.vcpus = 2;
+        ASSERT_OK(kernel_cmdline_build(&c, &line, NULL));
+        ASSERT_CONTAINS(line, " tsc=reliable lpj=40000000 agent.server_addr=");
 }
 
 TEST(cmdline_too_long)
@@ -145,13 +159,39 @@ TEST(cmdline_too_long)
 TEST(operator_parameters)
 {
         static const char *const good[] = {
-                NULL, "", "  ", "init=/bin/sh", "nokaslr initcall_debug", "foo=\"a b\" x", "rootless=1", "agents=1",
-                "console=hvc1", "systemd.unit=x",
+                        NULL,
+                        "",
+                        "  ",
+                        "init=/bin/sh",
+                        "nokaslr initcall_debug",
+                        "foo=\"a b\" x",
+                        "rootless=1",
+                        "agents=1",
+                        "console=hvc1",
+                        "systemd.unit=x",
         };
         static const char *const bad[] = {
-                "agent.log=debug", "a agent.x", "dm-mod.create=\"x\"", "dm_mod.create=x", "root=/dev/vda", "ro", "rw",
-                "rootfstype=ext4", "virtio_mmio.device=1", "virtio-mmio.device=1", "--", "x -- y", "\"root=/dev/vda\"",
-                "\"agent.log=x\"", "foo=\"a", "a\nb", "a\tb", "\x7f", "\xc3\xa4", "=x", "ro\"ot\"=x",
+                        "agent.log=debug",
+                        "a agent.x",
+                        "dm-mod.create=\"x\"",
+                        "dm_mod.create=x",
+                        "root=/dev/vda",
+                        "ro",
+                        "rw",
+                        "rootfstype=ext4",
+                        "virtio_mmio.device=1",
+                        "virtio-mmio.device=1",
+                        "--",
+                        "x -- y",
+                        "\"root=/dev/vda\"",
+                        "\"agent.log=x\"",
+                        "foo=\"a",
+                        "a\nb",
+                        "a\tb",
+                        "\x7f",
+                        "\xc3\xa4",
+                        "=x",
+                        "ro\"ot\"=x",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(good); i++)
@@ -175,11 +215,13 @@ TEST(hash_blocks)
 }
 
 static const char good_params[] =
-        "# made by kata-image\n"
-        "version=1\nimage_size=1978368\ndata_blocks=478\ndata_block_size=4096\nhash_block_size=4096\n"
-        "hash_offset=1957888\nhash_algorithm=sha256\nroot_hash=" TEST_ROOT_HASH "\nsalt=" TEST_SALT "\n"
-        "kernel_verity_params=root_hash=" TEST_ROOT_HASH ",salt=" TEST_SALT
-        ",data_blocks=478,data_block_size=4096,hash_block_size=4096\n";
+                "# made by kata-image\n"
+                "version=1\nimage_size=1978368\ndata_blocks=478\ndata_block_size=4096\nhash_block_"
+                "size=4096\n"
+                "hash_offset=1957888\nhash_algorithm=sha256\nroot_hash=" TEST_ROOT_HASH
+                "\nsalt=" TEST_SALT "\n"
+                "kernel_verity_params=root_hash=" TEST_ROOT_HASH ",salt=" TEST_SALT
+                ",data_blocks=478,data_block_size=4096,hash_block_size=4096\n";
 
 TEST(params_good)
 {
@@ -255,7 +297,8 @@ TEST(verify_image)
         block[100] ^= 1;
         ASSERT_EQ(pwrite(fd, block, sizeof(block), 8192), sizeof(block));
         ASSERT_ERROR(guest_params_verify_image(&p, fd, "/i", "p", &message), EBADMSG);
-        ASSERT_STREQ(message, "guest image /i does not match root hash abcd of p: rebuild or reinstall it");
+        ASSERT_STREQ(message, "guest image /i does not match root hash abcd of p: rebuild or "
+                              "reinstall it");
 }
 
 TEST(open)
@@ -266,7 +309,8 @@ TEST(open)
         free(c.kernel_path);
         c.kernel_path = ASSERT_NOT_NULL(strdup("/nonexistent/vmlinux"));
         ASSERT_ERROR(vm_config_open(&c, "p", &message), ENOENT);
-        ASSERT_CONTAINS(message, "guest kernel /nonexistent/vmlinux can not be opened: No such file");
+        ASSERT_CONTAINS(message,
+                        "guest kernel /nonexistent/vmlinux can not be opened: No such file");
 
         free(c.kernel_path);
         c.kernel_path = ASSERT_NOT_NULL(strdup("/dev/null"));

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * UNIX sockets by directory descriptor and name: sun_path has 108 bytes, a sandbox id alone may have 128.
- * Host side; the directories belong to root.
+ * UNIX sockets by directory descriptor and name: sun_path has 108 bytes, a sandbox id alone may
+ * have 128. Host side; the directories belong to root.
  */
 
 #include "basic/cleanup.h"

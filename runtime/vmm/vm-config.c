@@ -43,7 +43,8 @@ VmAccel vm_accel_from_string(const char *s)
 
 const char *vm_transport_to_string(VmTransport transport)
 {
-        return transport >= 0 && transport < _VM_TRANSPORT_MAX ? vm_transport_table[transport] : NULL;
+        return transport >= 0 && transport < _VM_TRANSPORT_MAX ? vm_transport_table[transport]
+                                                               : NULL;
 }
 
 VmTransport vm_transport_from_string(const char *s)
@@ -87,7 +88,8 @@ static int open_regular(const char *what, const char *path, int *ret, char **ret
         if (fstat(fd, &st) < 0)
                 return error_setf(reterr_message, errno, "%s %s: %s", what, path, strerror(errno));
         if (!S_ISREG(st.st_mode))
-                return error_setf(reterr_message, EINVAL, "%s %s is not a regular file", what, path);
+                return error_setf(
+                                reterr_message, EINVAL, "%s %s is not a regular file", what, path);
         if (st.st_size == 0)
                 return error_setf(reterr_message, ENODATA, "%s %s is empty", what, path);
 
@@ -125,11 +127,12 @@ static int validate_path(const char *what, const char *path, char **reterr_messa
         if (isempty(path))
                 return error_setf(reterr_message, EINVAL, "%s is not set", what);
         if (path[0] != '/')
-                return error_setf(reterr_message, EINVAL, "%s '%s' is not an absolute path", what, path);
+                return error_setf(reterr_message, EINVAL, "%s '%s' is not an absolute path", what,
+                                path);
         for (const char *p = path; *p; p++)
                 if ((unsigned char) *p < 0x20 || *p == 0x7f)
-                        return error_setf(reterr_message, EINVAL, "%s has a control character in it",
-                                          what);
+                        return error_setf(reterr_message, EINVAL,
+                                        "%s has a control character in it", what);
         return 0;
 }
 
@@ -152,9 +155,11 @@ static int validate_paths(const VmConfig *c, char **reterr_message)
         }
 
         if (c->kernel_fd < 0)
-                return error_setf(reterr_message, EBADF, "guest kernel %s is not open", c->kernel_path);
+                return error_setf(reterr_message, EBADF, "guest kernel %s is not open",
+                                c->kernel_path);
         if (c->image_fd < 0)
-                return error_setf(reterr_message, EBADF, "guest image %s is not open", c->image_path);
+                return error_setf(
+                                reterr_message, EBADF, "guest image %s is not open", c->image_path);
         if (c->params.data_blocks == 0)
                 return error_setf(reterr_message, EINVAL, "guest image %s has no verity parameters",
                                   c->image_path);
@@ -186,8 +191,8 @@ static int validate_transport(const VmConfig *c, char **reterr_message)
         case VM_TRANSPORT_VSOCK:
                 /* 0 to 2 are the hypervisor, loopback and the host; the last one is "any". */
                 if (c->cid < 3 || c->cid == UINT32_MAX)
-                        return error_setf(reterr_message, ERANGE, "vsock CID %u can not be a guest's",
-                                          c->cid);
+                        return error_setf(reterr_message, ERANGE,
+                                        "vsock CID %u can not be a guest's", c->cid);
                 if (c->vhost_fd < 0)
                         return error_setf(reterr_message, EBADF,
                                           "vsock transport needs an open vhost-vsock device");
@@ -215,8 +220,8 @@ static int validate_share(const VmConfig *c, char **reterr_message)
         if (strlen(c->share_tag) > VIRTIOFS_TAG_MAX || !id_is_valid(c->share_tag, VIRTIOFS_TAG_MAX))
                 return error_setf(reterr_message, EINVAL, "virtio-fs tag is not valid");
         if (c->share_fd < 0)
-                return error_setf(reterr_message, EBADF, "virtio-fs device '%s' has no socket to virtiofsd",
-                                  c->share_tag);
+                return error_setf(reterr_message, EBADF,
+                                "virtio-fs device '%s' has no socket to virtiofsd", c->share_tag);
         return 0;
 }
 
@@ -227,7 +232,8 @@ static int validate_identity(const VmConfig *c, char **reterr_message)
         if (c->uid == 0 || c->gid == 0)
                 return error_setf(reterr_message, EPERM, "the VMM must not run as root");
         if (c->n_groups > VM_GROUPS_MAX)
-                return error_setf(reterr_message, E2BIG, "more than %u groups for the VMM", VM_GROUPS_MAX);
+                return error_setf(reterr_message, E2BIG, "more than %u groups for the VMM",
+                                VM_GROUPS_MAX);
         for (size_t i = 0; i < c->n_groups; i++)
                 if (c->groups[i] == 0)
                         return error_setf(reterr_message, EPERM,

@@ -3,8 +3,8 @@
 
 /*
  * What a machine is to be: a plain description without behaviour. It is filled from the operator's
- * configuration and from what the host offers, validated once, and then only read. Host side, trusted
- * once vm_config_validate() has passed.
+ * configuration and from what the host offers, validated once, and then only read. Host side,
+ * trusted once vm_config_validate() has passed.
  */
 
 #include <sys/types.h>
@@ -30,7 +30,8 @@ typedef enum VmTransport {
 typedef struct VmConfig {
         char *id;               /* the sandbox; becomes the machine's name */
         char *vmm_path;         /* program of the back end */
-        char *run_dir;          /* directory of the sandbox below /run/kata, root only; the control sockets live here */
+        /* directory of the sandbox below /run/kata, root only; the control sockets live here */
+        char *run_dir;
 
         char *kernel_path;      /* PVH vmlinux */
         int kernel_fd;          /* read-only, of kernel_path */
@@ -72,8 +73,8 @@ void vm_config_done(VmConfig *config);
 void vm_config_close_fds(VmConfig *config);
 
 /*
- * Opens kernel_path and image_path (regular files, read-only, once: what was checked is what is booted)
- * and checks the image against params. params_path is for the error text.
+ * Opens kernel_path and image_path (regular files, read-only, once: what was checked is what is
+ * booted) and checks the image against params. params_path is for the error text.
  */
 int vm_config_open(VmConfig *config, const char *params_path, char **reterr_message);
 

@@ -22,7 +22,8 @@
 
 struct VmmCommand {
         Strv argv;
-        SpawnParams params;             /* path, argv, identity and standard error are filled in by vmm.c */
+        /* path, argv, identity and standard error are filled in by vmm.c */
+        SpawnParams params;
         int owned[SPAWN_FDS_MAX];       /* closed once the child has them */
         size_t n_owned;
 };
@@ -70,7 +71,7 @@ void vmm_set_shutdown(Vmm *vmm, bool by_guest, const char *reason);
 void vmm_fail(Vmm *vmm, const char *format, ...) _printf_(2, 3);
 
 /*
- * The control socket is at its end. That comes with every exit, sometimes before the pidfd shows it: only a VMM that
- * still lives after VMM_CLOSE_GRACE is killed for it. text is a constant.
+ * The control socket is at its end. That comes with every exit, sometimes before the pidfd shows
+ * it: only a VMM that still lives after VMM_CLOSE_GRACE is killed for it. text is a constant.
  */
 void vmm_control_closed(Vmm *vmm, const char *text);

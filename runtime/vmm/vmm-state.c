@@ -43,19 +43,21 @@ int vmm_state_copy(const VmmState *s, VmmState *ret)
 int vmm_state_format(const VmmState *s, char **ret)
 {
         return asprintf(ret,
-                        "version=%u\n"
-                        "backend=%s\n"
-                        "id=%s\n"
-                        "run_dir=%s\n"
-                        "pid=%d\n"
-                        "start_time=%" PRIu64 "\n"
-                        "transport=%s\n"
-                        "cid=%" PRIu32 "\n"
-                        "console=%s\n"
-                        "accel=%s\n",
-                        VMM_STATE_VERSION, s->backend, s->id, s->run_dir, (int) s->pid, s->start_time,
-                        vm_transport_to_string(s->transport), s->cid, s->console ? "yes" : "no",
-                        vm_accel_to_string(s->accel)) < 0 ? -ENOMEM : 0;
+                               "version=%u\n"
+                               "backend=%s\n"
+                               "id=%s\n"
+                               "run_dir=%s\n"
+                               "pid=%d\n"
+                               "start_time=%" PRIu64 "\n"
+                               "transport=%s\n"
+                               "cid=%" PRIu32 "\n"
+                               "console=%s\n"
+                               "accel=%s\n",
+                               VMM_STATE_VERSION, s->backend, s->id, s->run_dir, (int) s->pid,
+                               s->start_time, vm_transport_to_string(s->transport), s->cid,
+                               s->console ? "yes" : "no", vm_accel_to_string(s->accel)) < 0
+                               ? -ENOMEM
+                               : 0;
 }
 
 static int parse_version(VmmState *s, const char *value)
@@ -190,7 +192,8 @@ int vmm_state_parse(const char *text, size_t n, VmmState *ret, char **reterr_mes
 
         for (size_t i = 0; i < ELEMENTSOF(state_keys); i++)
                 if ((seen & (1U << i)) == 0)
-                        return error_setf(reterr_message, EBADMSG, "%s= is missing", state_keys[i].name);
+                        return error_setf(reterr_message, EBADMSG, "%s= is missing",
+                                        state_keys[i].name);
 
         *ret = s;
         s = (VmmState) {};

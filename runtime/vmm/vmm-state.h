@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * What a restarted supervisor has to know of a running VMM: key=value lines in run_dir, written whole
- * (temporary file, rename), readable by root only. Parsed as strictly as anything foreign; a newer
- * version is refused.
+ * What a restarted supervisor has to know of a running VMM: key=value lines in run_dir, written
+ * whole (temporary file, rename), readable by root only. Parsed as strictly as anything foreign; a
+ * newer version is refused.
  */
 
 #include <sys/types.h>

@@ -73,7 +73,8 @@ static void set_phase(Vmm *vmm, VmmPhase phase)
         vmm->phase = phase;
 }
 
-int vmm_new(sd_event *event, const VmmOps *ops, const VmmHandlers *handlers, void *userdata, Vmm **ret)
+int vmm_new(sd_event *event, const VmmOps *ops, const VmmHandlers *handlers, void *userdata,
+                Vmm **ret)
 {
         Vmm *vmm = new0(Vmm, 1);
 
@@ -185,7 +186,10 @@ static int attach_stderr(Vmm *vmm, int fd)
                                &vmm->stderr_stream);
 }
 
-/* The VMM listens; before it runs the connection waits in the backlog. Nothing the guest prints is missed. */
+/*
+ * The VMM listens; before it runs the connection waits in the backlog. Nothing the guest prints is
+ * missed.
+ */
 static int attach_console(Vmm *vmm, char **reterr_message)
 {
         _cleanup_close_ int fd = -EBADF;
@@ -196,11 +200,11 @@ static int attach_console(Vmm *vmm, char **reterr_message)
 
         r = unix_connect_at(vmm->run_dir_fd, VMM_CONSOLE_SOCKET, &fd);
         if (r >= 0)
-                r = line_stream_new(vmm->event, fd, CONSOLE_LINE_MAX - 1, on_console_line, NULL, vmm,
-                                    &vmm->console);
+                r = line_stream_new(vmm->event, fd, CONSOLE_LINE_MAX - 1, on_console_line, NULL,
+                                vmm, &vmm->console);
         if (r < 0)
-                return error_setf(reterr_message, r, "console of the guest can not be connected: %s",
-                                  strerror(-r));
+                return error_setf(reterr_message, r,
+                                "console of the guest can not be connected: %s", strerror(-r));
         TAKE_FD(fd);
         return 0;
 }
@@ -246,13 +250,14 @@ static void vmm_exited(Vmm *vmm, int code, int status)
         set_phase(vmm, VMM_EXITED);
 
         reason = exit_reason(vmm, code, status);
-        end = (VmmExit) {
-                .code = code,
-                .status = status,
-                .orderly = !vmm->failure && !vmm->panic && (vmm->stopping || vmm->shutdown_by_guest),
-                .guest_panic = vmm->panic,
-                .shutdown_reason = vmm->shutdown_reason,
-                .reason = reason ? reason : "out of memory",
+        end = (VmmExit){
+                        .code = code,
+                        .status = status,
+                        .orderly = !vmm->failure && !vmm->panic &&
+                                   (vmm->stopping || vmm->shutdown_by_guest),
+                        .guest_panic = vmm->panic,
+                        .shutdown_reason = vmm->shutdown_reason,
+                        .reason = reason ? reason : "out of memory",
         };
         vmm->handlers.on_exit(vmm, &end, vmm->userdata);
 }
@@ -376,7 +381,8 @@ void vmm_set_shutdown(Vmm *vmm, bool by_guest, const char *reason)
         vmm->shutdown_reason = text_escape(reason, strlen(reason), 64);
         vmm->shutdown_by_guest = by_guest;
         if (vmm->handlers.on_shutdown)
-                vmm->handlers.on_shutdown(vmm, by_guest, strempty(vmm->shutdown_reason), vmm->userdata);
+                vmm->handlers.on_shutdown(
+                                vmm, by_guest, strempty(vmm->shutdown_reason), vmm->userdata);
 }
 
 static int open_run_dir(Vmm *vmm, const char *path, char **reterr_message)
@@ -384,7 +390,8 @@ static int open_run_dir(Vmm *vmm, const char *path, char **reterr_message)
         vmm->run_dir_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (vmm->run_dir_fd < 0) {
                 vmm->run_dir_fd = -EBADF;
-                return error_setf(reterr_message, errno, "%s can not be opened: %s", path, strerror(errno));
+                return error_setf(reterr_message, errno, "%s can not be opened: %s", path,
+                                strerror(errno));
         }
 
         return 0;
@@ -412,9 +419,10 @@ static int fill_state(Vmm *vmm, const VmConfig *config)
         return vmm->state.backend && vmm->state.id && vmm->state.run_dir ? 0 : -ENOMEM;
 }
 
-static int fork_command(Vmm *vmm, const VmConfig *config, VmmCommand *command, char **reterr_message)
+static int fork_command(
+                Vmm *vmm, const VmConfig *config, VmmCommand *command, char **reterr_message)
 {
-        static const SpawnHandlers handlers = { .on_exec = on_spawn_exec, .on_exit = on_spawn_exit };
+        static const SpawnHandlers handlers = {.on_exec = on_spawn_exec, .on_exit = on_spawn_exit};
         _cleanup_close_ int stderr_read = -EBADF, stderr_write = -EBADF;
         int pair[2], r;
 
@@ -468,11 +476,13 @@ int vmm_spawn(Vmm *vmm, VmConfig *config, char **reterr_message)
         r = pid_start_time(vmm->state.pid, &vmm->state.start_time);
         if (r < 0) {
                 vmm->spawn = spawn_free(vmm->spawn);
-                return error_setf(reterr_message, r, "start time of the %s process: %s", vmm->ops->name,
-                                  strerror(-r));
+                return error_setf(reterr_message, r, "start time of the %s process: %s",
+                                vmm->ops->name, strerror(-r));
         }
 
-        /* The child has its own; a copy of ours would keep a CID or a socket alive after its end. */
+        /*
+         * The child has its own; a copy of ours would keep a CID or a socket alive after its end.
+         */
         vm_config_close_fds(config);
         set_phase(vmm, VMM_SPAWNED);
         return 0;
@@ -530,8 +540,8 @@ static int adopt_process(Vmm *vmm, char **reterr_message)
                 return error_setf(reterr_message, r, "%s process %d: %s", vmm->ops->name,
                                   (int) vmm->state.pid, strerror(-r));
 
-        return sd_event_add_io(vmm->event, &vmm->exit_source, vmm->adopted.fd, EPOLLIN, on_adopted_exit,
-                               vmm);
+        return sd_event_add_io(vmm->event, &vmm->exit_source, vmm->adopted.fd, EPOLLIN,
+                        on_adopted_exit, vmm);
 }
 
 int vmm_adopt(sd_event *event, const VmmState *state, int stderr_fd, const VmmHandlers *handlers,
@@ -542,7 +552,8 @@ int vmm_adopt(sd_event *event, const VmmState *state, int stderr_fd, const VmmHa
         int r;
 
         if (!ops)
-                return error_setf(reterr_message, EOPNOTSUPP, "back end of the machine is not known");
+                return error_setf(
+                                reterr_message, EOPNOTSUPP, "back end of the machine is not known");
 
         r = vmm_new(event, ops, handlers, userdata, &vmm);
         if (r >= 0)

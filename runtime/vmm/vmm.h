@@ -2,21 +2,21 @@
 #pragma once
 
 /*
- * A virtual machine monitor and the machine in it, from fork to exit. Host side, root; the VMM itself is
- * another user's process and counts as taken over by its guest.
+ * A virtual machine monitor and the machine in it, from fork to exit. Host side, root; the VMM
+ * itself is another user's process and counts as taken over by its guest.
  *
  *      new → spawned → launched → running → exited
  *              │          │         │
- *              └──────────┴─────────┴──→ exited        whatever happens, on_exit comes once after spawn
+ *              └──────────┴─────────┴──→ exited        on_exit comes exactly once after spawn
  *
  * spawned      forked and paused, so that it can be put into its scope
- * launched     released: the program starts, builds the machine and stops before its first instruction
- *              (on_ready when that point is reached)
+ * launched     released: the program starts, builds the machine and stops before its first
+ *              instruction (on_ready when that point is reached)
  * running      the guest runs
  * exited       reaped, or seen to be gone if it was not our child
  *
- * The owner drives: vmm_new, vmm_spawn, [scope], vmm_launch, on_ready, vmm_start, …, vmm_stop, on_exit, vmm_free.
- * A restarted supervisor: vmm_adopt, on_ready or on_running, ….
+ * The owner drives: vmm_new, vmm_spawn, [scope], vmm_launch, on_ready, vmm_start, …, vmm_stop,
+ * on_exit, vmm_free. A restarted supervisor: vmm_adopt, on_ready or on_running, ….
  */
 
 #include <systemd/sd-event.h>
@@ -40,10 +40,13 @@ typedef enum VmmPhase {
 
 typedef struct VmmExit {
         int code, status;               /* waitid(2); code 0: not our child, not known */
-        bool orderly;                   /* asked for with vmm_stop(), or the guest shut down or reset itself */
+        /* asked for with vmm_stop(), or the guest shut down or reset itself */
+        bool orderly;
         bool guest_panic;               /* the console ends in a kernel panic */
-        const char *shutdown_reason;    /* of the VMM ("guest-reset", "host-qmp-quit" …), NULL if it said none */
-        const char *reason;             /* one line for people, never NULL; may hold escaped guest text */
+        /* of the VMM ("guest-reset", "host-qmp-quit" …), NULL if it said none */
+        const char *shutdown_reason;
+        /* one line for people, never NULL; may hold escaped guest text */
+        const char *reason;
 } VmmExit;
 
 /* Every handler but on_exit is optional. Only on_exit may free the Vmm. */
@@ -57,7 +60,8 @@ typedef struct VmmHandlers {
         /* Raw bytes; written by the guest. n < CONSOLE_LINE_MAX. */
         void (*on_console_line)(Vmm *vmm, const char *line, size_t n, void *userdata);
         /* source: "qemu". */
-        void (*on_stderr_line)(Vmm *vmm, const char *source, const char *line, size_t n, void *userdata);
+        void (*on_stderr_line)(
+                        Vmm *vmm, const char *source, const char *line, size_t n, void *userdata);
         void (*on_exit)(Vmm *vmm, const VmmExit *end, void *userdata);
 } VmmHandlers;
 
@@ -66,13 +70,18 @@ typedef struct VmmCommand VmmCommand;
 /* A back end; one file each. All act on a Vmm in the phase the caller has checked. */
 typedef struct VmmOps {
         const char *name;
-        int (*check)(const VmConfig *config, char **reterr_message);    /* beyond vm_config_validate() */
+        /* beyond vm_config_validate() */
+        int (*check)(const VmConfig *config, char **reterr_message);
         /* Command line and descriptors; makes the control sockets. */
-        int (*prepare)(Vmm *vmm, const VmConfig *config, VmmCommand *command, char **reterr_message);
-        int (*connect)(Vmm *vmm, char **reterr_message);        /* control socket; at launch and at adoption */
+        int (*prepare)(Vmm *vmm, const VmConfig *config, VmmCommand *command,
+                        char **reterr_message);
+        /* control socket; at launch and at adoption */
+        int (*connect)(Vmm *vmm, char **reterr_message);
         int (*start)(Vmm *vmm);
-        int (*quit)(Vmm *vmm);                                  /* ask for the end; a deadline follows */
-        void (*drain)(Vmm *vmm);                                /* after the exit: last words on the control socket */
+        /* ask for the end; a deadline follows */
+        int (*quit)(Vmm *vmm);
+        /* after the exit: last words on the control socket */
+        void (*drain)(Vmm *vmm);
         void (*free)(Vmm *vmm);
 } VmmOps;
 
@@ -82,16 +91,20 @@ extern const VmmOps vmm_ops_qemu;
 const VmmOps *vmm_ops_by_name(const char *name);
 
 /* handlers is copied. */
-int vmm_new(sd_event *event, const VmmOps *ops, const VmmHandlers *handlers, void *userdata, Vmm **ret);
+int vmm_new(sd_event *event, const VmmOps *ops, const VmmHandlers *handlers, void *userdata,
+                Vmm **ret);
 
 /*
- * Lets go of everything. A child that was not launched dies; a machine that runs goes on (that is what a
- * supervisor that is replaced wants): stop it before to end it.
+ * Lets go of everything. A child that was not launched dies; a machine that runs goes on (that is
+ * what a supervisor that is replaced wants): stop it before to end it.
  */
 Vmm *vmm_free(Vmm *vmm);
 DEFINE_CLEANUP_FUNC(Vmm *, vmm_free)
 
-/* Checks the description, makes the control sockets in its run_dir and forks. Closes config's descriptors on success. */
+/*
+ * Checks the description, makes the control sockets in its run_dir and forks. Closes config's
+ * descriptors on success.
+ */
 int vmm_spawn(Vmm *vmm, VmConfig *config, char **reterr_message);
 
 /* Releases the child; wait for on_ready. */
@@ -100,7 +113,10 @@ int vmm_launch(Vmm *vmm, char **reterr_message);
 /* First instruction of the guest; wait for on_running. */
 int vmm_start(Vmm *vmm);
 
-/* Asks the VMM to end, kills it at the deadline. Fine in every phase, may be called again (shorter deadlines win). */
+/*
+ * Asks the VMM to end, kills it at the deadline. Fine in every phase, may be called again (shorter
+ * deadlines win).
+ */
 int vmm_stop(Vmm *vmm, usec_t deadline);
 
 /* At once, without asking. -ESRCH if there is no process. */
@@ -110,9 +126,9 @@ int vmm_kill(Vmm *vmm);
 int vmm_get_state(const Vmm *vmm, VmmState *ret);
 
 /*
- * Takes over a VMM that another process started: the pid must still have the start time of the state.
- * stderr_fd: read end of its standard error if it was kept (fd store of the service), else -EBADF; taken on success.
- * -ESRCH: it is gone.
+ * Takes over a VMM that another process started: the pid must still have the start time of the
+ * state. stderr_fd: read end of its standard error if it was kept (fd store of the service), else
+ * -EBADF; taken on success. -ESRCH: it is gone.
  */
 int vmm_adopt(sd_event *event, const VmmState *state, int stderr_fd, const VmmHandlers *handlers,
               void *userdata, Vmm **ret, char **reterr_message);
@@ -122,14 +138,17 @@ const char *vmm_phase_to_string(VmmPhase phase);
 const char *vmm_backend_name(const Vmm *vmm);
 const PidRef *vmm_pid(const Vmm *vmm);
 
-/* To be kept in the fd store, so that nothing the VMM says is lost over a restart; -EBADF if there is none. */
+/*
+ * To be kept in the fd store, so that nothing the VMM says is lost over a restart; -EBADF if there
+ * is none.
+ */
 int vmm_stderr_fd(const Vmm *vmm);
 
 /* Name of the agent's socket in run_dir (serial transport): connect with unix_connect_at(). */
 #define VMM_AGENT_SOCKET "agent.sock"
 
 /*
- * The last CONSOLE_TAIL_LINES lines of the console, escaped, one string with '\n' between them; "" if it
- * said nothing. For error texts.
+ * The last CONSOLE_TAIL_LINES lines of the console, escaped, one string with '\n' between them; ""
+ * if it said nothing. For error texts.
  */
 char *vmm_console_tail(const Vmm *vmm);

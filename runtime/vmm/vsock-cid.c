@@ -52,7 +52,8 @@ int vsock_cid_claim(const VsockOps *ops, const char *path, const char *id, uint3
 
         fd = ops->open(path);
         if (fd < 0)
-                return error_setf(reterr_message, fd, "%s can not be opened: %s", path, strerror(-fd));
+                return error_setf(reterr_message, fd, "%s can not be opened: %s", path,
+                                strerror(-fd));
 
         for (unsigned i = 0; i < VSOCK_CID_TRIES; i++) {
                 int r = ops->set_guest_cid(fd, cid);
@@ -72,5 +73,6 @@ int vsock_cid_claim(const VsockOps *ops, const char *path, const char *id, uint3
                         cid = cid >= CID_LAST ? CID_FIRST : cid + 1;
         }
 
-        return error_setf(reterr_message, EADDRINUSE, "%u guest CIDs in a row are in use", VSOCK_CID_TRIES);
+        return error_setf(reterr_message, EADDRINUSE, "%u guest CIDs in a row are in use",
+                        VSOCK_CID_TRIES);
 }

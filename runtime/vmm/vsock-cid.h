@@ -2,15 +2,17 @@
 #pragma once
 
 /*
- * Context ids of guests. The kernel keeps them unique: a CID belongs to the vhost-vsock descriptor that set it
- * first, for as long as any process holds that descriptor. So there is no registry of our own to leak.
+ * Context ids of guests. The kernel keeps them unique: a CID belongs to the vhost-vsock descriptor
+ * that set it first, for as long as any process holds that descriptor. So there is no registry of
+ * our own to leak.
  */
 
 #include "basic/cleanup.h"
 
 typedef struct VsockOps {
         int (*open)(const char *path);                  /* descriptor or negative errno */
-        int (*set_guest_cid)(int fd, uint64_t cid);     /* VHOST_VSOCK_SET_GUEST_CID; 0 or negative errno */
+        /* VHOST_VSOCK_SET_GUEST_CID; 0 or negative errno */
+        int (*set_guest_cid)(int fd, uint64_t cid);
 } VsockOps;
 
 extern const VsockOps vsock_ops_default;

@@ -26,6 +26,7 @@ typedef void (*StdioDone)(void *userdata);
 
 /* Takes pipe_fd (made non-blocking) on success. on_done may be NULL. */
 int stdio_out_new(StdioOut **ret, Loop *loop, int *pipe_fd, StdioDone on_done, void *userdata);
+/* A pending read gets the end of output. */
 StdioOut *stdio_out_free(StdioOut *out);
 DEFINE_CLEANUP_FUNC(StdioOut *, stdio_out_free)
 
@@ -45,6 +46,7 @@ void stdio_out_cancel_read(StdioOut *out);
 
 /* Takes pipe_fd (made non-blocking) on success. */
 int stdio_in_new(StdioIn **ret, Loop *loop, int *pipe_fd);
+/* A pending write gets -EPIPE. */
 StdioIn *stdio_in_free(StdioIn *in);
 DEFINE_CLEANUP_FUNC(StdioIn *, stdio_in_free)
 

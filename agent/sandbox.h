@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The one sandbox that this machine is: its identity, its containers and what they share. The host decides
+ * when it begins (CreateSandbox) and ends (DestroySandbox, after which the machine goes).
+ */
+
+#include "agent/server.h"
+#include "agent/stdio-stream.h"
+#include "agent/storage.h"
+#include "agent/streams.h"
+#include "proto/agent.pb-c.h"
+
+typedef struct Sandbox Sandbox;
+struct GuestContainer;
+
+typedef enum SandboxState {
+        SANDBOX_NONE,
+        SANDBOX_CREATING,
+        SANDBOX_READY,
+        SANDBOX_DESTROYING,
+} SandboxState;
+
+/* destroyed: all containers and storages are gone, the answer was given; the machine may go. */
+int sandbox_new(Sandbox **ret, Loop *loop, StreamTable *streams, void (*destroyed)(void *userdata),
+                void *userdata);
+Sandbox *sandbox_free(Sandbox *sandbox);
+DEFINE_CLEANUP_FUNC(Sandbox *, sandbox_free)
+
+/* Answer the request in any case. */
+void sandbox_create(Sandbox *sandbox, Request *request, const Grpc__CreateSandboxRequest *input);
+void sandbox_destroy(Sandbox *sandbox, Request *request);
+
+SandboxState sandbox_state(const Sandbox *sandbox);
+Loop *sandbox_loop(const Sandbox *sandbox);
+StreamTable *sandbox_streams(const Sandbox *sandbox);
+StorageTable *sandbox_storages(const Sandbox *sandbox);
+
+/* Containers, in no order; NULL if there are none. */
+struct GuestContainer *sandbox_containers(const Sandbox *sandbox);
+size_t sandbox_n_containers(const Sandbox *sandbox);
+struct GuestContainer *sandbox_find(const Sandbox *sandbox, const char *id);
+
+/* For guest-container.c: its list. */
+struct GuestContainer **sandbox_container_list(Sandbox *sandbox);
+void sandbox_container_gone(Sandbox *sandbox);
+
+/* Takes an output stream of a container that is gone, until its receiver has all of it (bounded). */
+void sandbox_linger(Sandbox *sandbox, StdioOut *out);
+bool sandbox_has_lingering(const Sandbox *sandbox);

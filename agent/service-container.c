@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Methods about the sandbox and its containers: see services.h. */
+
+#include <signal.h>
+
+#include "agent/services.h"
+#include "basic/limits.h"
+#include "basic/log.h"
+
+GuestContainer *service_lookup(Sandbox *sandbox, Request *request, const char *id, const char *exec_id)
+{
+        GuestContainer *gc;
+
+        if (!id_is_valid(id, CONTAINER_ID_MAX)) {
+                request_fail(request, TTRPC_INVALID_ARGUMENT, "invalid container id");
+                return NULL;
+        }
+
+        gc = sandbox_find(sandbox, id);
+        if (!gc) {
+                request_fail(request, TTRPC_NOT_FOUND, "container %s does not exist", id);
+                return NULL;
+        }
+        if (exec_id && *exec_id && !streq(exec_id, id)) {
+                request_fail(request, TTRPC_NOT_FOUND, "container %s has no process '%s'", id, exec_id);
+                return NULL;
+        }
+
+        return gc;
+}
+
+void service_create_sandbox(void *userdata, Request *request, const void *input)
+{
+        sandbox_create(userdata, request, input);
+}
+
+void service_destroy_sandbox(void *userdata, Request *request, const void *input)
+{
+        sandbox_destroy(userdata, request);
+}
+
+void service_create_container(void *userdata, Request *request, const void *input)
+{
+        guest_container_create(userdata, request, input);
+}
+
+void service_start_container(void *userdata, Request *request, const void *input)
+{
+        const Grpc__StartContainerRequest *q = input;
+        GuestContainer *gc = service_lookup(userdata, request, q->container_id, NULL);
+
+        if (gc)
+                guest_container_start(gc, request);
+}
+
+void service_remove_container(void *userdata, Request *request, const void *input)
+{
+        const Grpc__RemoveContainerRequest *q = input;
+        GuestContainer *gc = service_lookup(userdata, request, q->container_id, NULL);
+
+        if (gc)
+                guest_container_remove(gc, request, q->timeout);
+}
+
+void service_signal_process(void *userdata, Request *request, const void *input)
+{
+        const Grpc__SignalProcessRequest *q = input;
+        GuestContainer *gc = service_lookup(userdata, request, q->container_id, q->exec_id);
+        _cleanup_free_ char *message = NULL;
+        Container *engine;
+        int r;
+
+        if (!gc)
+                return;
+        if (q->signal == 0 || q->signal >= _NSIG)
+                return request_fail(request, TTRPC_INVALID_ARGUMENT, "no such signal: %u", q->signal);
+
+        engine = guest_container_engine(gc);
+        if (!engine)
+                return request_fail(request, TTRPC_FAILED_PRECONDITION, "container %s is not created",
+                                    q->container_id);
+
+        r = container_signal(engine, (int) q->signal, !*q->exec_id, &message);
+        /* As Kata's agent: a process that is gone already is no error. */
+        if (r < 0 && r != -ESRCH)
+                return request_fail_errno(request, r, message);
+        request_reply(request, NULL);
+}
+
+void service_wait_process(void *userdata, Request *request, const void *input)
+{
+        const Grpc__WaitProcessRequest *q = input;
+        GuestContainer *gc = service_lookup(userdata, request, q->container_id, q->exec_id);
+
+        if (gc)
+                guest_container_wait(gc, request);
+}
+
+void service_list_containers(void *userdata, Request *request, const void *input)
+{
+        Kata__Systemd__V1__ListContainersResponse response =
+                KATA__SYSTEMD__V1__LIST_CONTAINERS_RESPONSE__INIT;
+        Kata__Systemd__V1__ContainerInfo infos[CONTAINERS_MAX], *pointers[CONTAINERS_MAX];
+        Sandbox *sandbox = userdata;
+        size_t n = 0;
+
+        for (GuestContainer *gc = sandbox_containers(sandbox); gc && n < CONTAINERS_MAX;
+             gc = guest_container_next(gc)) {
+                Kata__Systemd__V1__ContainerInfo *info = &infos[n];
+                Container *engine = guest_container_engine(gc);
+                int status = 0;
+
+                *info = (Kata__Systemd__V1__ContainerInfo) KATA__SYSTEMD__V1__CONTAINER_INFO__INIT;
+                info->container_id = (char *) (uintptr_t) guest_container_id(gc);
+                info->state = (char *) (uintptr_t) (engine ? container_state_to_string(
+                                                                     container_state(engine))
+                                                           : "changing");
+                info->exited = guest_container_exited(gc, &status);
+                info->exit_status = status;
+                info->pid = engine && !info->exited ? (uint32_t) container_init_pid(engine) : 0;
+                pointers[n++] = info;
+        }
+
+        response.n_containers = n;
+        response.containers = pointers;
+        request_reply(request, &response.base);
+}

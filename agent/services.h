@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The methods that this agent serves: grpc.Health, grpc.AgentService (wire-compatible with Kata 3.32 to 4.1)
+ * and kata.systemd.v1.AgentExtension. One function a method, grouped in the service-*.c files; the table in
+ * method-table.c is the only list. Whatever is not in it is answered with UNIMPLEMENTED and its name.
+ */
+
+#include "agent/guest-container.h"
+#include "agent/sandbox.h"
+#include "agent/server.h"
+#include "proto/agent.pb-c.h"
+#include "proto/extension.pb-c.h"
+#include "proto/health.pb-c.h"
+
+/* userdata of the server is the Sandbox. */
+const Method *agent_methods(size_t *ret_n);
+
+/* service-health.c */
+void service_health_check(void *userdata, Request *request, const void *input);
+void service_health_version(void *userdata, Request *request, const void *input);
+
+/* service-guest.c */
+void service_get_guest_details(void *userdata, Request *request, const void *input);
+void service_set_guest_date_time(void *userdata, Request *request, const void *input);
+void service_reseed_random_dev(void *userdata, Request *request, const void *input);
+
+/* service-container.c */
+void service_create_sandbox(void *userdata, Request *request, const void *input);
+void service_destroy_sandbox(void *userdata, Request *request, const void *input);
+void service_create_container(void *userdata, Request *request, const void *input);
+void service_start_container(void *userdata, Request *request, const void *input);
+void service_remove_container(void *userdata, Request *request, const void *input);
+void service_signal_process(void *userdata, Request *request, const void *input);
+void service_wait_process(void *userdata, Request *request, const void *input);
+void service_list_containers(void *userdata, Request *request, const void *input);
+
+/* service-stdio.c */
+void service_write_stdin(void *userdata, Request *request, const void *input);
+void service_read_stdout(void *userdata, Request *request, const void *input);
+void service_read_stderr(void *userdata, Request *request, const void *input);
+void service_close_stdin(void *userdata, Request *request, const void *input);
+void service_attach_stdio(void *userdata, Request *request, const void *input);
+
+/*
+ * The container and its process; answers the request with NOT_FOUND and returns NULL if there is none.
+ * exec_id "" and the container's own id are its init process, the only one there is.
+ */
+GuestContainer *service_lookup(Sandbox *sandbox, Request *request, const char *id, const char *exec_id);
