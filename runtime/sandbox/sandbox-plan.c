@@ -145,7 +145,9 @@ static int plan_machine(Sandbox *s, char **reterr_message)
         if (r < 0)
                 return EX_OSERR;
 
-        r = vm_config_open(&s->config, s->node->image_parameters, reterr_message);
+        r = guest_params_load(s->node->image_parameters, &s->config.params, reterr_message);
+        if (r >= 0)
+                r = vm_config_open(&s->config, s->node->image_parameters, reterr_message);
         return r < 0 ? EX_CONFIG : 0;
 }
 
