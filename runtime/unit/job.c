@@ -362,7 +362,11 @@ int unit_job_begin_verb(UnitBus *bus,
         r = unit_bus_new_call(bus, verb, &m, reterr_message);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(m, "ss", unit, "replace");
+        /*
+         * The caller may be the main process of the service that the unit is ordered before, and that is
+         * being stopped: with "replace" the job would wait for the service, which waits for the job.
+         */
+        r = sd_bus_message_append(m, "ss", unit, "ignore-dependencies");
         if (r < 0)
                 return r;
 
