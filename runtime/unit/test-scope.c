@@ -131,7 +131,7 @@ static ScopeOp *world_begin(World *w, usec_t timeout)
 
 static int world_start(World *w)
 {
-        _cleanup_(scope_op_freep) ScopeOp *op = world_begin(w, 0);
+        _cleanup_(scope_op_freep) _unused_ ScopeOp *op = world_begin(w, 0);
 
         return world_run(w);
 }
