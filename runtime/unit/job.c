@@ -61,6 +61,7 @@ struct UnitJob {
         UnitBus *bus;
         UnitJob *next;
         JobState state;
+        bool is_start;
         char *unit;
         char *path;
         sd_bus_message *held;
@@ -268,8 +269,8 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
         const char *number;
         uint32_t id;
 
-        /* Leave no job behind that changes the unit later. */
-        number = job->path ? startswith(job->path, JOB_PATH_PREFIX) : NULL;
+        /* Leave no job behind that starts something later; a stop job may be one of systemd's own. */
+        number = job->path && job->is_start ? startswith(job->path, JOB_PATH_PREFIX) : NULL;
         if (number && parse_u32(number, &id) >= 0 &&
             unit_bus_new_call(job->bus, "CancelJob", &m, NULL) >= 0 &&
             sd_bus_message_append(m, "u", id) >= 0)
@@ -323,6 +324,7 @@ int unit_job_begin(UnitBus *bus,
         job->bus = unit_bus_ref(bus);
         job->done = done;
         job->userdata = userdata;
+        job->is_start = startswith(strempty(sd_bus_message_get_member(call)), "Start") != NULL;
         job->unit = strdup(unit);
         if (!job->unit)
                 return -ENOMEM;
@@ -350,6 +352,7 @@ int unit_job_begin(UnitBus *bus,
 int unit_job_begin_verb(UnitBus *bus,
                 const char *verb,
                 const char *unit,
+                const char *mode,
                 usec_t timeout,
                 unit_job_done_t done,
                 void *userdata,
@@ -362,11 +365,7 @@ int unit_job_begin_verb(UnitBus *bus,
         r = unit_bus_new_call(bus, verb, &m, reterr_message);
         if (r < 0)
                 return r;
-        /*
-         * The caller may be the main process of the service that the unit is ordered before, and that is
-         * being stopped: with "replace" the job would wait for the service, which waits for the job.
-         */
-        r = sd_bus_message_append(m, "ss", unit, "ignore-dependencies");
+        r = sd_bus_message_append(m, "ss", unit, mode);
         if (r < 0)
                 return r;
 

@@ -49,7 +49,8 @@ typedef void (*unit_job_done_t)(UnitJob *job, const UnitJobOutcome *outcome, voi
 
 /*
  * Sends call, whose answer is a job path, for that unit. timeout: from now, for call and job together;
- * when it is over the job is cancelled at the manager and the outcome is -ETIMEDOUT. USEC_INFINITY: none.
+ * when it is over the outcome is -ETIMEDOUT. USEC_INFINITY: none. The job of a start is cancelled then, so
+ * that nothing appears later; that of a stop goes on.
  */
 int unit_job_begin(UnitBus *bus,
                 const char *unit,
@@ -60,10 +61,11 @@ int unit_job_begin(UnitBus *bus,
                 UnitJob **ret,
                 char **reterr_message);
 
-/* StartUnit, StopUnit, RestartUnit with mode "replace". */
+/* StartUnit, StopUnit or RestartUnit; mode: "replace", "ignore-dependencies" … of systemctl(1). */
 int unit_job_begin_verb(UnitBus *bus,
                 const char *verb,
                 const char *unit,
+                const char *mode,
                 usec_t timeout,
                 unit_job_done_t done,
                 void *userdata,

@@ -258,8 +258,14 @@ int scope_stop(UnitBus *bus,
                 return r;
         op->done = done;
 
-        r = unit_job_begin_verb(bus, "StopUnit", name, timeout > 0 ? timeout : SCOPE_TIMEOUT_USEC,
-                                on_stop_job, op, &op->job, reterr_message);
+        /*
+         * The scope is Before= its service, so its stop job waits for the stop job of the service. While
+         * the service stops, that job waits for us: a plain stop would never end. The mode takes the
+         * order off, also from the job that PartOf= has already queued.
+         */
+        r = unit_job_begin_verb(bus, "StopUnit", name, "ignore-dependencies",
+                                timeout > 0 ? timeout : SCOPE_TIMEOUT_USEC, on_stop_job, op, &op->job,
+                                reterr_message);
         if (r < 0)
                 return r;
 

@@ -131,7 +131,7 @@ static ScopeOp *world_begin(World *w, usec_t timeout)
 
 static int world_start(World *w)
 {
-        _cleanup_(scope_op_freep) ScopeOp *op = world_begin(w, 0);
+        _cleanup_(scope_op_freep) _unused_ ScopeOp *op = world_begin(w, 0);
 
         return world_run(w);
 }
@@ -447,11 +447,28 @@ TEST(stop)
         ASSERT_OK(scope_stop(w.bus, "kata-vm-web.scope", 0, on_done, &w, &there, NULL));
         ASSERT_EQ(world_run(&w), 0);
         ASSERT_CONTAINS(w.fake.record, "UnrefUnit");
+        ASSERT_CONTAINS(w.fake.record, "StopUnit kata-vm-web.scope ignore-dependencies\n");
 
         w.fake.job_result = "timeout";
         ASSERT_OK(scope_stop(w.bus, "kata-vm-web.scope", 0, on_done, &w, &fails, NULL));
         ASSERT_EQ(world_run(&w), -ETIME);
         ASSERT_CONTAINS(w.message, "could not be stopped");
+}
+
+/* The job may be the one that systemd itself has queued: it is not ours to cancel. */
+TEST(stop_deadline)
+{
+        _cleanup_world_ World w;
+        _cleanup_(scope_op_freep) ScopeOp *op = NULL;
+
+        world_init(&w, false);
+        w.fake.unit = strdup("kata-vm-web.scope");
+        w.fake.job_delay = USEC_INFINITY;
+        ASSERT_OK(scope_stop(w.bus, "kata-vm-web.scope", 20 * USEC_PER_MSEC, on_done, &w, &op, NULL));
+        ASSERT_EQ(world_run(&w), -ETIMEDOUT);
+        while (sd_event_run(w.event, 0) > 0)
+                ;
+        ASSERT_NULL(strstr(w.fake.record, "CancelJob"));
 }
 
 /* References are counted; once stopped none may be left, or the name stays taken. */

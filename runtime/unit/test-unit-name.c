@@ -30,7 +30,7 @@ TEST(refused)
 {
         static const char *const bad[] = {
                 "", "a", "-x", ".x", "a/b", "a b", "a\nb", "a\\b", "a@b", "a:b:c", ":ab", "ab:", "ns:-x",
-                "..", "\xc3\xa4""b", "a%b",
+                "..", "a\xc3\xa4", "a%b",
         };
         char longest[2 * SANDBOX_ID_MAX + 2], *unit;
 
