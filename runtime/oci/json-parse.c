@@ -64,8 +64,8 @@ static int to_ascii(
                 }
 
                 if (backslashes % 2 != 0)
-                        return error_setf(reterr_message, -EINVAL, "%s:%u: not JSON: bad escape", file,
-                                          line_at(text, i));
+                        return error_setf(reterr_message, -EINVAL, "%s:%u: not JSON: bad escape",
+                                          file, line_at(text, i));
                 backslashes = 0;
                 i += decode(s + i, &c);
                 if (c < 0x10000)
@@ -96,8 +96,8 @@ int json_parse_object(const char *file, const char *text, size_t size, json_obje
                 return error_setf(reterr_message, -EFBIG, "%s: larger than %zu KiB", file,
                                   OCI_CONFIG_MAX / 1024);
         if (!utf8_is_valid(text, size))
-                return error_setf(reterr_message, -EINVAL, "%s: not valid UTF-8, or with a NUL character",
-                                  file);
+                return error_setf(reterr_message, -EINVAL,
+                                  "%s: not valid UTF-8, or with a NUL character", file);
 
         r = to_ascii(file, text, size, &ascii, &n, reterr_message);
         if (r < 0)
@@ -114,8 +114,8 @@ int json_parse_object(const char *file, const char *text, size_t size, json_obje
 
         line = line_at(ascii, MIN(end, n));
         if (e == json_tokener_continue)
-                return error_setf(reterr_message, -EINVAL, "%s:%u: ends in the middle of the JSON text",
-                                  file, line);
+                return error_setf(reterr_message, -EINVAL,
+                                  "%s:%u: ends in the middle of the JSON text", file, line);
         if (e != json_tokener_success)
                 return error_setf(reterr_message, -EINVAL, "%s:%u: not JSON: %s", file, line,
                                   json_tokener_error_desc(e));
