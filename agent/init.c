@@ -263,6 +263,9 @@ void _noreturn_ init_die(const char *message)
         };
 
         log_set_target(NULL);
+        /* The error may be older than /dev; where it is there already this does no harm. */
+        if (access("/dev/kmsg", F_OK) < 0)
+                (void) mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755");
         for (size_t i = 0; i < ELEMENTSOF(sinks); i++) {
                 /* Non-blocking: a console that nobody reads must not stop the end. */
                 _cleanup_close_ int fd = open(sinks[i].path,

@@ -18,6 +18,7 @@ struct RingStream {
         LoopSource *source;
         RingStreamHandlers handlers;
         uint64_t base;          /* ring position of the connection's first byte */
+        bool ending, write_eof;
         bool read_eof;          /* the peer will not acknowledge any more, but may still read */
         char line[ACK_LINE_MAX + 1];
         size_t line_used;
@@ -113,6 +114,11 @@ static int update_events(RingStream *stream)
         size_t n;
 
         (void) ring_peek(stream->ring, &n);
+        if (n == 0 && stream->ending && !stream->write_eof) {
+                stream->write_eof = true;
+                if (shutdown(stream->fd, SHUT_WR) < 0)
+                        return negative_errno();
+        }
         return loop_source_set_events(stream->source, (stream->read_eof ? 0U : (uint32_t) EPOLLIN) |
                                                       (n > 0 ? (uint32_t) EPOLLOUT : 0U));
 }
@@ -171,6 +177,12 @@ void ring_stream_kick(RingStream *stream)
 
         if (sent > 0 && stream->handlers.on_room)
                 stream->handlers.on_room(stream->handlers.userdata);
+}
+
+void ring_stream_end(RingStream *stream)
+{
+        stream->ending = true;
+        ring_stream_kick(stream);
 }
 
 int ring_stream_new(RingStream **ret, Loop *loop, Ring *ring, int *fd,

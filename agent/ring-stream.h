@@ -33,5 +33,12 @@ int ring_stream_new(RingStream **ret, Loop *loop, Ring *ring, int *fd,
 RingStream *ring_stream_free(RingStream *stream);
 DEFINE_CLEANUP_FUNC(RingStream *, ring_stream_free)
 
+/*
+ * Nothing will be added to the ring any more: as soon as all is sent the peer sees the end of the stream,
+ * while its acknowledgements still come in. (It may hold the last bytes back until it knows that there are
+ * no more: an open line.)
+ */
+void ring_stream_end(RingStream *stream);
+
 /* The ring has new bytes: sends at once what the socket takes. May call on_gone. */
 void ring_stream_kick(RingStream *stream);

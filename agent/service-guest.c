@@ -85,9 +85,9 @@ void service_reseed_random_dev(void *userdata, Request *request, const void *inp
 {
         const Grpc__ReseedRandomDevRequest *q = input;
         _cleanup_close_ int fd = -EBADF;
-        struct {
-                struct rand_pool_info info;
-                uint8_t data[SEED_MAX];
+        union {
+                struct rand_pool_info info;     /* ends in an array without size */
+                uint8_t room[sizeof(struct rand_pool_info) + SEED_MAX];
         } pool = {};
 
         if (q->data.len == 0 || q->data.len > SEED_MAX)
@@ -99,7 +99,7 @@ void service_reseed_random_dev(void *userdata, Request *request, const void *inp
 
         pool.info.entropy_count = (int) q->data.len * 8;
         pool.info.buf_size = (int) q->data.len;
-        memcpy(pool.data, q->data.data, q->data.len);
+        memcpy(pool.room + sizeof(pool.info), q->data.data, q->data.len);
         if (ioctl(fd, RNDADDENTROPY, &pool.info) < 0 || ioctl(fd, RNDRESEEDCRNG, 0) < 0)
                 return request_fail_errno(request, negative_errno(), NULL);
 

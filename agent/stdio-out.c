@@ -21,7 +21,7 @@ struct StdioOut {
         StdioReadHandler read_handler;
         size_t read_max;
         void *read_data;
-        LoopSource *read_timer; /* answers from the loop, so that handlers never nest */
+        LoopSource *read_timer; /* next step from the loop, so that handlers never nest */
 
         StdioDone on_done;
         void *userdata;
@@ -29,10 +29,10 @@ struct StdioOut {
 
 static void check_done(StdioOut *out)
 {
-        if (out->done || !out->pipe_eof || !ring_is_drained(&out->ring))
-                return;
         /* Without a receiver the end has not been delivered yet. */
-        if (!out->stream)
+        if (out->done || !out->pipe_eof || !out->stream)
+                return;
+        if (!ring_is_drained(&out->ring))
                 return;
 
         out->stream = ring_stream_free(out->stream);
@@ -108,7 +108,10 @@ static void on_pipe(LoopSource *source, int fd, uint32_t events, void *userdata)
         }
 
         deliver_read(out);
-        ring_stream_kick(out->stream);
+        if (out->stream && out->pipe_eof)
+                ring_stream_end(out->stream);
+        else
+                ring_stream_kick(out->stream);
         check_done(out);
 }
 
@@ -130,6 +133,9 @@ static void on_read_timer(LoopSource *source, void *userdata)
 
         deliver_read(out);
         watch_pipe(out);
+        if (out->stream && out->pipe_eof)
+                ring_stream_end(out->stream);
+        check_done(out);
 }
 
 int stdio_out_new(StdioOut **ret, Loop *loop, int *pipe_fd, StdioDone on_done, void *userdata)
@@ -189,8 +195,8 @@ int stdio_out_attach(StdioOut *out, int *fd)
         if (r < 0)
                 return r;
 
-        check_done(out);
-        return 0;
+        /* From the loop: the caller may not be ready for the end yet. */
+        return out->pipe_eof ? loop_source_set_time(out->read_timer, 0) : 0;
 }
 
 bool stdio_out_is_attached(const StdioOut *out)

@@ -9,8 +9,9 @@
  *
  * Nothing is lost on the way: when a ring is full its source is not read, so the container blocks. Output of
  * a stream that broke stays in the ring, together with what the host has not acknowledged, for the next
- * stream (stdio_out_attach). The end of output is passed on only when all of it was sent, and acknowledged
- * if the host acknowledges at all (ring-stream.h).
+ * stream (stdio_out_attach). The host sees the end of the stream behind the last byte; the output counts as
+ * delivered, and is forgotten, when the host has acknowledged all of it, if it acknowledges at all
+ * (ring-stream.h).
  *
  * The container is hostile: all it can do is to write, or not to read.
  */

@@ -108,7 +108,8 @@ static void events(Mux *mux)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        static const char preamble[] = "KATA-MUX 1 0123456789abcdef\n";
+        static const char offer[] = "KATA-MUX 1 0123456789abcdef\n";
+        static const char answer[] = "KATA-ACK 1 0123456789abcdef\n";
         _cleanup_(mux_freep) Mux *mux = NULL;
         size_t consumed;
         MuxRole role;
@@ -122,7 +123,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (mux_new(&mux, role, UINT64_C(0x0123456789abcdef)) < 0)
                 return 0;
         if (data[0] & 2) {
-                assert(mux_input(mux, preamble, sizeof(preamble) - 1, &consumed, NULL) == 0);
+                assert(mux_input(mux, role == MUX_SERVER ? offer : answer, sizeof(offer) - 1,
+                                 &consumed, NULL) == 0);
                 assert(mux_is_ready(mux));
         }
         data += 5;

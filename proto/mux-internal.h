@@ -12,8 +12,11 @@
 #define MUX_HEADER_SIZE 12U
 #define MUX_HASH_SIZE 64U
 
-#define MUX_PREAMBLE_PREFIX "KATA-MUX 1 "
-#define MUX_PREAMBLE_SIZE (sizeof(MUX_PREAMBLE_PREFIX) - 1 + 16 + 1)
+/* Offer of the client and answer of the server are of equal length. */
+#define MUX_OFFER_PREFIX "KATA-MUX 1 "
+#define MUX_ANSWER_PREFIX "KATA-ACK 1 "
+#define MUX_PREFIX_SIZE (sizeof(MUX_OFFER_PREFIX) - 1)
+#define MUX_PREAMBLE_SIZE (MUX_PREFIX_SIZE + 16 + 1)
 
 typedef enum MuxFrameType {
         MUX_FRAME_DATA = 0,

@@ -30,8 +30,9 @@
  * A port that its guest has not opened yet may lose a preamble, so it is offered again and again.
  */
 #define OFFER_INTERVAL_MSEC 250
-/* Every so many offers one that ends any frame which the guest may be in. */
+/* The second and then each fortieth offer ends any frame that the guest may be in the middle of. */
 #define OFFER_FLUSH_EVERY 40U
+#define OFFER_FLUSH_FIRST 2U
 
 typedef struct PumpStream PumpStream;
 
@@ -456,7 +457,8 @@ static void offer(MuxPump *pump)
                 return;
         pump->n_offers++;
         /* Without memory the next one will do. */
-        (void) mux_offer_preamble(pump->mux, pump->n_offers % OFFER_FLUSH_EVERY == 0);
+        (void) mux_offer_preamble(pump->mux,
+                                  pump->n_offers % OFFER_FLUSH_EVERY == OFFER_FLUSH_FIRST);
 }
 
 static int collect(MuxPump *pump)

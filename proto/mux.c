@@ -13,21 +13,17 @@
 /* Data frames are made while less than this is waiting, so that a new one is soon on its way. */
 #define OUT_RESERVE (2 * (MUX_FRAME_MAX + 2 * MUX_HEADER_SIZE))
 
-static void preamble_format(uint64_t nonce, char ret[static MUX_PREAMBLE_SIZE + 1])
+/* The line that the other side writes. */
+static bool preamble_parse(const Mux *mux, uint64_t *ret)
 {
-        (void) snprintf(ret, MUX_PREAMBLE_SIZE + 1, MUX_PREAMBLE_PREFIX "%016llx\n",
-                        (unsigned long long) nonce);
-}
-
-static bool preamble_parse(const uint8_t line[static MUX_PREAMBLE_SIZE], uint64_t *ret)
-{
-        const size_t n_prefix = sizeof(MUX_PREAMBLE_PREFIX) - 1;
+        const char *prefix = mux->role == MUX_CLIENT ? MUX_ANSWER_PREFIX : MUX_OFFER_PREFIX;
+        const uint8_t *line = mux->line;
         uint64_t nonce = 0;
 
-        if (line[MUX_PREAMBLE_SIZE - 1] != '\n' || memcmp(line, MUX_PREAMBLE_PREFIX, n_prefix) != 0)
+        if (line[MUX_PREAMBLE_SIZE - 1] != '\n' || memcmp(line, prefix, MUX_PREFIX_SIZE) != 0)
                 return false;
 
-        for (size_t i = n_prefix; i < MUX_PREAMBLE_SIZE - 1; i++) {
+        for (size_t i = MUX_PREFIX_SIZE; i < MUX_PREAMBLE_SIZE - 1; i++) {
                 unsigned digit;
 
                 if (line[i] >= '0' && line[i] <= '9')
@@ -47,7 +43,9 @@ static int put_preamble(Mux *mux)
 {
         char line[MUX_PREAMBLE_SIZE + 1];
 
-        preamble_format(mux->nonce, line);
+        (void) snprintf(line, sizeof(line), "%s%016llx\n",
+                        mux->role == MUX_CLIENT ? MUX_OFFER_PREFIX : MUX_ANSWER_PREFIX,
+                        (unsigned long long) mux->nonce);
         return byteq_append(&mux->out, line, MUX_PREAMBLE_SIZE, MUX_SENDQ_MAX);
 }
 
@@ -201,7 +199,7 @@ static void skip_byte(Mux *mux, uint8_t byte)
                 memmove(mux->line, mux->line + 1, --mux->n_line);
         mux->line[mux->n_line++] = byte;
 
-        if (byte != '\n' || mux->n_line < MUX_PREAMBLE_SIZE || !preamble_parse(mux->line, &nonce))
+        if (byte != '\n' || mux->n_line < MUX_PREAMBLE_SIZE || !preamble_parse(mux, &nonce))
                 return;
 
         if (mux->role == MUX_CLIENT) {
@@ -222,22 +220,21 @@ static void skip_byte(Mux *mux, uint8_t byte)
  */
 static int foreign_byte(Mux *mux, uint8_t byte, char **reterr_message)
 {
-        const size_t n_prefix = sizeof(MUX_PREAMBLE_PREFIX) - 1;
         uint64_t nonce;
 
         /*
-         * A guest that opens its port late finds several offers in the pipe, some with line feeds in
-         * front of them. The host sends none once it has seen the answer to the first.
+         * A guest that opens its port late finds several offers in the pipe, some with line feeds
+         * in front of them. The host sends none once it has seen the answer to the first.
          */
         if (byte == '\n' && mux->n_line == 0 && !mux->frame_seen)
                 return 0;
 
         mux->line[mux->n_line++] = byte;
-        if (memcmp(mux->line, MUX_PREAMBLE_PREFIX, MIN(mux->n_line, n_prefix)) != 0)
+        if (memcmp(mux->line, MUX_OFFER_PREFIX, MIN(mux->n_line, MUX_PREFIX_SIZE)) != 0)
                 goto violation;
         if (mux->n_line < MUX_PREAMBLE_SIZE)
                 return 0;
-        if (!preamble_parse(mux->line, &nonce))
+        if (!preamble_parse(mux, &nonce))
                 goto violation;
 
         mux->n_line = 0;

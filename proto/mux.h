@@ -7,12 +7,13 @@
  * with two additions of ours.
  *
  * Preamble. The host is the yamux client. It writes the line "KATA-MUX 1 <16 hex digits>\n", as
- * often as it likes, until the guest writes the same line back; after it either side speaks yamux.
- * Both skip all bytes before the line they wait for: whatever an earlier session left in the pipe.
- * The guest knows a new host by a new preamble, also where a frame should begin; one with the same
- * digits is a repetition. Should the guest have missed the hang-up in the middle of a frame, it
- * would take the preamble for payload; mux_offer_preamble(flush) writes enough line feeds to end
- * any frame first.
+ * often as it likes, until the guest answers "KATA-ACK 1 <the same digits>\n"; after it either side
+ * speaks yamux. Both skip all bytes before the line they wait for: whatever an earlier session left
+ * in the pipe. The answer differs from the offer because a guest in the middle of a frame takes the
+ * offer for payload, and a program there may send its input back. The guest knows a new host by a
+ * new preamble where a frame should begin; one with the same digits is a repetition. Should it have
+ * missed the hang-up in the middle of a frame, mux_offer_preamble(flush) writes enough line feeds
+ * to end any frame first.
  *
  * Stream start. The opener sends "CONNECT <port>\n", the acceptor answers "OK <stream id>\n" or
  * resets.

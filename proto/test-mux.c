@@ -10,6 +10,7 @@
 
 #define NONCE UINT64_C(0x0123456789abcdef)
 #define PREAMBLE "KATA-MUX 1 0123456789abcdef\n"
+#define ANSWER "KATA-ACK 1 0123456789abcdef\n"
 
 /* Frames by hand: type, flags, stream, length. */
 #define H(type, flags, id, a, b, c, d) "\0" type "\0" flags "\0\0\0" id a b c d
@@ -171,7 +172,7 @@ TEST(golden_bytes)
                 PREAMBLE
                 H("\0", "\1", "\1", "\0", "\0", "\0", "\15") "CONNECT 1024\n";
         static const char ok_bytes[] =
-                PREAMBLE
+                ANSWER
                 H("\0", "\2", "\1", "\0", "\0", "\0", "\5") "OK 1\n";
         _cleanup_(mux_freep) Mux *host = NULL, *guest = NULL;
         const uint8_t *p;
@@ -193,7 +194,10 @@ TEST(golden_bytes)
         n = mux_output(host, &p);
         ASSERT_EQ(n, strlen(PREAMBLE));
         mux_output_done(host, n);
+        /* A program of the guest that sends our offer back is not the guest. */
         ASSERT_OK(mux_input(host, PREAMBLE, strlen(PREAMBLE), &consumed, NULL));
+        ASSERT_FALSE(mux_is_ready(host));
+        ASSERT_OK(mux_input(host, ANSWER, strlen(ANSWER), &consumed, NULL));
         ASSERT_OK(mux_open(host, 1024, &s));
         n = mux_output(host, &p);
         ASSERT_EQ(n, sizeof(open_bytes) - 1 - strlen(PREAMBLE));
@@ -541,8 +545,9 @@ TEST(ping)
 TEST(preamble_behind_rubbish)
 {
         static const char *const rubbish[] = {
-                "", "\n\n\n", "KATA-MUX 1 0123", "KATA-MUX 1 0123456789ABCDEF\n", "KATA-MUX 2 ",
-                "KATA-MUX 1 KATA-MUX 1 ", "KATA-MUX 1 fedcba987654321\n",
+                "", "\n\n\n", "KATA-MUX 1 0123", "KATA-ACK 1 01234567",
+                "KATA-MUX 1 0123456789ABCDEF\n", "KATA-MUX 2 ",
+                "KATA-ACK 1 KATA-ACK 1 ", "KATA-MUX 1 KATA-MUX 1 ", "KATA-MUX 1 fedcba987654321\n",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(rubbish); i++) {
@@ -664,7 +669,7 @@ TEST(new_host_at_a_boundary)
         ASSERT_EQ(mux_stream_id(b), 1);
         mux_restart(guest, false);
         ASSERT_EQ(mux_output(guest, &p), 28);
-        ASSERT_EQ(memcmp(p, preamble, 28), 0);
+        ASSERT_EQ(memcmp(p, "KATA-ACK 1 00000000000000ff\n", 28), 0);
         expect(guest, MUX_EVENT_READY);
         expect_none(guest);
 }

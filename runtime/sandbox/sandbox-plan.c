@@ -145,7 +145,9 @@ static int plan_machine(Sandbox *s, char **reterr_message)
         if (r < 0)
                 return EX_OSERR;
 
-        r = vm_config_open(&s->config, s->node->image_parameters, reterr_message);
+        r = guest_params_load(s->node->image_parameters, &s->config.params, reterr_message);
+        if (r >= 0)
+                r = vm_config_open(&s->config, s->node->image_parameters, reterr_message);
         return r < 0 ? EX_CONFIG : 0;
 }
 
@@ -189,9 +191,8 @@ static int plan_container(Sandbox *s, const ContainerConf *conf, char **reterr_m
         for (size_t i = 0; i < shares.n; i++) {
                 const ShareEntry *e = &shares.v[i];
 
-                /* Not recursive: what is mounted below a root file system is none of the container's. */
                 r = share_add(s->share_dir, e->name, e->source,
-                              (e->read_only ? SHARE_READ_ONLY : 0) | (i > 0 ? SHARE_RECURSIVE : 0),
+                              (e->read_only ? SHARE_READ_ONLY : 0) | (e->recursive ? SHARE_RECURSIVE : 0),
                               reterr_message);
                 if (r < 0)
                         return r;

@@ -359,18 +359,19 @@ static void on_scope_started(ScopeOp *op, int error, const char *message, void *
 {
         Sandbox *s = userdata;
 
+        _cleanup_free_ char *text = strdup(error_text(message, error));
+
         s->scope_op = scope_op_free(s->scope_op);
-        if (error < 0) {
-                s->have_scope = false;
-                sandbox_fail(s, EX_OSERR, "the scope '%s' can not be started: %s", s->scope_name,
-                             error_text(message, error));
-                return;
-        }
-        if (s->phase != PHASE_SCOPE) {
+        s->have_scope = error >= 0;
+
+        /* Stopped in the meantime: the processes are dead, and so the scope may have failed. */
+        if (s->phase != PHASE_SCOPE)
                 sandbox_stop_continue(s);
-                return;
-        }
-        launch(s);
+        else if (error < 0)
+                sandbox_fail(s, EX_OSERR, "the scope '%s' can not be started: %s", s->scope_name,
+                             error_text(text, error));
+        else
+                launch(s);
 }
 
 static int enter_scope(Sandbox *s, char **reterr_message)

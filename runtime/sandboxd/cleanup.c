@@ -70,6 +70,9 @@ int sandbox_cleanup(const char *id)
                           error_text(c.message ? c.message : message, r));
         else {
                 r = rm_rf(run_dir);
+                /* A mount point in the mount namespace of the unit; the manager removes it afterwards. */
+                if (r == -EBUSY)
+                        r = 0;
                 if (r < 0)
                         (void) log_error_errno(r, "'%s' can not be removed", run_dir);
         }

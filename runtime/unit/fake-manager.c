@@ -127,6 +127,7 @@ static int record_properties(FakeManager *f, sd_bus_message *m, const char **ret
                 if (r < 0)
                         return r;
                 record(f, "  %s %s", name, signature);
+                f->n_refs += streq(name, "AddRef");
                 r = sd_bus_message_enter_container(m, 'v', signature);
                 if (r < 0)
                         return r;
@@ -314,6 +315,22 @@ static int on_other(FakeManager *f, sd_bus_message *m)
         return sd_bus_message_get_expect_reply(m) ? sd_bus_reply_method_return(m, NULL) : 1;
 }
 
+static int on_ref(FakeManager *f, sd_bus_message *m)
+{
+        f->n_refs++;
+        return on_other(f, m);
+}
+
+static int on_unref(FakeManager *f, sd_bus_message *m)
+{
+        record(f, "UnrefUnit\n");
+        if (f->n_refs == 0)
+                return sd_bus_reply_method_errorf(m, "org.freedesktop.systemd1.NotReferenced",
+                                                  "Unit has not been referenced yet.");
+        f->n_refs--;
+        return sd_bus_reply_method_return(m, NULL);
+}
+
 static int on_get(FakeManager *f, sd_bus_message *m)
 {
         const char *interface, *property;
@@ -345,8 +362,8 @@ static const struct {
         { "CancelJob", on_cancel_job },
         { "Get", on_get },
         { "Subscribe", on_other },
-        { "RefUnit", on_other },
-        { "UnrefUnit", on_other },
+        { "RefUnit", on_ref },
+        { "UnrefUnit", on_unref },
 };
 
 static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)

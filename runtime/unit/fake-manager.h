@@ -38,6 +38,7 @@ typedef struct FakeManager {
         /* What it saw: one line a call, property lines indented behind it. */
         char *record;
         unsigned n_connections, n_starts;
+        unsigned n_refs;                /* held on the unit: AddRef and RefUnit, less UnrefUnit */
 } FakeManager;
 
 void fake_manager_init(FakeManager *f, sd_event *event);

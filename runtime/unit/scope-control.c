@@ -149,11 +149,41 @@ int scope_adopt(UnitBus *bus,
  * Stopping. A job that was lost while the bus was away is followed by a look at the state.
  */
 
+static int scope_unref(ScopeOp *op);
+
+static int on_unref(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
+{
+        ScopeOp *op = userdata;
+
+        /* Counted: one of the start, one of each adoption. Refused once we have none, or the unit is gone. */
+        if (sd_bus_message_get_error(m) || ++op->n_unrefs >= UNIT_REFS_MAX || scope_unref(op) < 0)
+                scope_op_finish(op, 0, NULL);
+        return 0;
+}
+
+static int scope_unref(ScopeOp *op)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = unit_bus_new_call(op->bus, "UnrefUnit", &m, NULL);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", op->name);
+        if (r < 0)
+                return r;
+
+        op->slot = sd_bus_slot_unref(op->slot);
+        return unit_bus_send(op->bus, m, on_unref, op, &op->slot);
+}
+
+/*
+ * A stopped scope stays loaded, and its name taken, for as long as somebody refers to it. So the
+ * operation ends when the manager has confirmed that we do not.
+ */
 static void scope_stop_finish(ScopeOp *op)
 {
-        if (unit_bus_is_message_bus(op->bus))
-                scope_op_call_and_forget(op, "UnrefUnit");
-        scope_op_finish(op, 0, NULL);
+        if (!unit_bus_is_message_bus(op->bus) || scope_unref(op) < 0)
+                scope_op_finish(op, 0, NULL);
 }
 
 static int on_stop_active_state(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)

@@ -26,6 +26,9 @@ struct ScopeOp {
 
         /* adopt */
         ScopeInfo info;
+
+        /* stop */
+        unsigned n_unrefs;
 };
 
 /* Checks the name; on success the op holds the bus. */

@@ -446,13 +446,28 @@ TEST(stop)
         w.fake.unit = strdup("kata-vm-web.scope");
         ASSERT_OK(scope_stop(w.bus, "kata-vm-web.scope", 0, on_done, &w, &there, NULL));
         ASSERT_EQ(world_run(&w), 0);
-        while (!strstr(w.fake.record, "UnrefUnit"))
-                ASSERT_OK(sd_event_run(w.event, USEC_PER_SEC));
+        ASSERT_CONTAINS(w.fake.record, "UnrefUnit");
 
         w.fake.job_result = "timeout";
         ASSERT_OK(scope_stop(w.bus, "kata-vm-web.scope", 0, on_done, &w, &fails, NULL));
         ASSERT_EQ(world_run(&w), -ETIME);
         ASSERT_CONTAINS(w.message, "could not be stopped");
+}
+
+/* References are counted; once stopped none may be left, or the name stays taken. */
+TEST(stop_drops_all_references)
+{
+        _cleanup_world_ World w;
+        _cleanup_(scope_op_freep) ScopeOp *adopted = NULL, *stopped = NULL;
+
+        world_init(&w, true);
+        ASSERT_EQ(world_start(&w), 0);
+        ASSERT_OK(scope_adopt(w.bus, "kata-vm-web.scope", on_adopted, &w, &adopted, NULL));
+        ASSERT_EQ(world_run(&w), 0);
+        ASSERT_OK(scope_stop(w.bus, "kata-vm-web.scope", 0, on_done, &w, &stopped, NULL));
+        ASSERT_EQ(world_run(&w), 0);
+        ASSERT_EQ(w.fake.n_refs, 0);
+        ASSERT_CONTAINS(w.fake.record, "UnrefUnit\nUnrefUnit\nUnrefUnit\n");
 }
 
 TEST(kill)

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A packed OCI configuration: unpacked, checked, planned, and its filters built. Nothing is executed. */
+
+#include "agent/container-plan.h"
+#include "basic/limits.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        _cleanup_(container_plan_freep) ContainerPlan *plan = NULL;
+        _cleanup_free_ struct bpf_insn *insns = NULL;
+        _cleanup_free_ char *message = NULL;
+        Grpc__Spec *spec;
+        size_t n;
+
+        if (size > KIB(64))
+                return 0;
+        spec = grpc__spec__unpack(NULL, size, data);
+        if (!spec)
+                return 0;
+
+        if (container_plan_new(&plan, "fuzz", spec, &message) >= 0) {
+                /* The plan refers to nothing of the input. */
+                grpc__spec__free_unpacked(spec, NULL);
+                spec = NULL;
+
+                assert(plan->root[0] == '/' && plan->process.args.n > 0 && plan->process.cwd[0] == '/');
+                assert(plan->cgroup_name[0] && !strchr(plan->cgroup_name, '/'));
+                for (size_t i = 0; i < plan->n_mounts; i++)
+                        assert(plan->mounts[i].destination[0] == '/');
+                for (size_t i = 0; i < plan->n_devices; i++)
+                        assert(startswith(plan->devices[i].path, "/dev/"));
+                if (device_filter_build(plan->device_rules, plan->n_device_rules, &insns, &n) >= 0)
+                        assert(n > 0);
+        } else {
+                assert(!plan);
+        }
+
+        if (spec)
+                grpc__spec__free_unpacked(spec, NULL);
+        return 0;
+}

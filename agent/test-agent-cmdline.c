@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tests of the agent's keys on the kernel command line, and of storage requests. */
+
+#include <sys/mount.h>
+#include <syslog.h>
+
+#include "agent/cmdline.h"
+#include "agent/storage.h"
+#include "basic/limits.h"
+#include "basic/test.h"
+
+static void check_error(const char *text, const char *part)
+{
+        _cleanup_free_ char *message = NULL;
+        AgentCmdline c;
+
+        ASSERT_TRUE(agent_cmdline_parse(text, &c, &message) < 0);
+        ASSERT_CONTAINS(message, part);
+}
+
+TEST(defaults)
+{
+        AgentCmdline c;
+
+        ASSERT_OK(agent_cmdline_parse("root=/dev/dm-0 ro console=hvc0", &c, NULL));
+        ASSERT_EQ(c.server_kind, ADDRESS_VSOCK);
+        ASSERT_EQ(c.server_port, 1024);
+        ASSERT_EQ(c.log_port, 0);
+        ASSERT_EQ(c.notify_kind, ADDRESS_NONE);
+        ASSERT_EQ(c.log_level, LOG_INFO);
+        ASSERT_OK(agent_cmdline_parse("", &c, NULL));
+}
+
+TEST(vsock)
+{
+        AgentCmdline c;
+
+        ASSERT_OK(agent_cmdline_parse("agent.server_addr=vsock://-1:1024 agent.log_vport=1025 "
+                                      "agent.passfd_listener_port=1027 agent.notify=vsock:2:4711 "
+                                      "agent.log=info agent.log=debug", &c, NULL));
+        ASSERT_EQ(c.log_port, 1025);
+        ASSERT_EQ(c.passfd_port, 1027);
+        ASSERT_EQ(c.notify_cid, 2);
+        ASSERT_EQ(c.notify_port, 4711);
+        ASSERT_EQ(c.log_level, LOG_DEBUG);
+}
+
+TEST(serial)
+{
+        AgentCmdline c;
+
+        ASSERT_OK(agent_cmdline_parse("agent.server_addr=serial://agent.channel.0 agent.notify=mux:1029",
+                                      &c, NULL));
+        ASSERT_EQ(c.server_kind, ADDRESS_SERIAL);
+        ASSERT_STREQ(c.serial_name, "agent.channel.0");
+        ASSERT_EQ(c.notify_port, 1029);
+}
+
+TEST(quotes)
+{
+        AgentCmdline c;
+
+        ASSERT_OK(agent_cmdline_parse("dm-mod.create=\"vroot,,,ro,0 8 verity agent.log=debug x\" "
+                                      "\"agent.log_vport=7\" x=\"a agent.evil=1\n", &c, NULL));
+        ASSERT_EQ(c.log_level, LOG_INFO);
+        ASSERT_EQ(c.log_port, 7);
+        /* What follows -- is for init itself. */
+        ASSERT_OK(agent_cmdline_parse("agent.log_vport=1 -- agent.log_vport=2 agent.nonsense", &c, NULL));
+        ASSERT_EQ(c.log_port, 1);
+        ASSERT_OK(agent_cmdline_parse("xagent.log_vport=1 agents=2", &c, NULL));
+}
+
+TEST(refused)
+{
+        char big[KERNEL_CMDLINE_MAX + 2];
+
+        check_error("agent.log=loud", "agent.log=loud");
+        check_error("agent.log", "agent.log=");
+        check_error("agent.log_vport=0", "a port number");
+        check_error("agent.log_vport=99999999999", "a port number");
+        check_error("agent.log_vport=10x", "a port number");
+        check_error("agent.debug_console", "agent.debug_console is not supported");
+        check_error("agent.server_addr=unix:///x", "vsock://-1:PORT");
+        check_error("agent.server_addr=serial://../x", "serial://NAME");
+        check_error("agent.server_addr=serial://", "serial://NAME");
+        check_error("agent.notify=vsock:2", "vsock:CID:PORT");
+        check_error("agent.notify=mux:7", "same transport");
+        check_error("agent.log_vport=1024", "same port");
+        memset(big, 'a', sizeof(big) - 1);
+        big[sizeof(big) - 1] = '\0';
+        check_error(big, "longer than");
+}
+
+static Grpc__Storage storage(const char *driver, const char *source, const char *fstype, const char *target)
+{
+        Grpc__Storage s = GRPC__STORAGE__INIT;
+
+        s.driver = (char *) (uintptr_t) driver;
+        s.source = (char *) (uintptr_t) source;
+        s.fstype = (char *) (uintptr_t) fstype;
+        s.mount_point = (char *) (uintptr_t) target;
+        return s;
+}
+
+static void refuse_storage(const Grpc__Storage *s, int error, const char *part)
+{
+        _cleanup_free_ char *message = NULL;
+        StoragePlan plan;
+
+        ASSERT_EQ(storage_plan(s, &plan, &message), -error);
+        ASSERT_CONTAINS(message, part);
+}
+
+TEST(storages)
+{
+        char nodev[] = "nodev", size[] = "size=1048576", mode[] = "mode=0777", bind[] = "bind";
+        char comma[] = "size=1,uid=0";
+        char *options[] = { nodev, size }, *local[] = { mode }, *bad[] = { bind }, *two[] = { comma };
+        StoragePlan plan;
+        Grpc__Storage s;
+
+        s = storage("virtio-fs", "kataShared", "virtiofs", "/run/kata-containers/shared/containers/");
+        ASSERT_OK(storage_plan(&s, &plan, NULL));
+        ASSERT_STREQ(plan.target, "/run/kata-containers/shared/containers");
+        ASSERT_STREQ(plan.source, "kataShared");
+        storage_plan_done(&plan);
+
+        s = storage("ephemeral", "shm", "tmpfs", "/run/kata-containers/sandbox/shm");
+        s.options = options;
+        s.n_options = 2;
+        ASSERT_OK(storage_plan(&s, &plan, NULL));
+        ASSERT_EQ(plan.flags, MS_NODEV);
+        ASSERT_STREQ(plan.data, "size=1048576");
+        storage_plan_done(&plan);
+        s.options = bad;
+        s.n_options = 1;
+        refuse_storage(&s, EOPNOTSUPP, "'bind'");
+        s.options = two;
+        refuse_storage(&s, EINVAL, "invalid option");
+        s.n_options = 0;
+        s.n_driver_options = 1;
+        s.driver_options = local;
+        refuse_storage(&s, EOPNOTSUPP, "driver option 'mode=0777'");
+
+        s = storage("local", "local", "local", "/run/kata-containers/x/y");
+        s.options = local;
+        s.n_options = 1;
+        ASSERT_OK(storage_plan(&s, &plan, NULL));
+        ASSERT_EQ(plan.mode, 0777);
+        ASSERT_NULL(plan.fstype);
+        storage_plan_done(&plan);
+
+        s = storage("9p", "kataShared", "9p", "/run/kata-containers/x");
+        refuse_storage(&s, EOPNOTSUPP, "driver '9p'");
+        s = storage("ephemeral", "x", "hugetlbfs", "/run/kata-containers/x");
+        refuse_storage(&s, EOPNOTSUPP, "hugetlbfs");
+        s = storage("blk", "02/03", "ext4", "/run/kata-containers/x");
+        refuse_storage(&s, EOPNOTSUPP, "'02/03'");
+        s = storage("mmioblk", "/dev/../x", "ext4", "/run/kata-containers/x");
+        refuse_storage(&s, EOPNOTSUPP, "device node");
+        for (const char *const *p = (const char *const[]) {
+                     "", "/", "/run/kata-containers", "/run/kata-containers/", "/run/kata-containers/../x",
+                     "/run/kata-containers/a//b", "/run/kata-containers/./b", "/etc", NULL }; *p; p++) {
+                s = storage("ephemeral", "x", "tmpfs", *p);
+                refuse_storage(&s, EINVAL, "not a path below");
+        }
+}
+
+DEFINE_TEST_MAIN

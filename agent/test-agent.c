@@ -1,0 +1,615 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The whole agent but for PID 1 and containers: a host at the other end of the unix and of the serial
+ * transport goes through the life of a sandbox.
+ */
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "agent/fake-container.h"
+#include "agent/services.h"
+#include "basic/fd.h"
+#include "basic/limits.h"
+#include "basic/test.h"
+#include "proto/mux-pump.h"
+
+#define AGENT_SERVICE "grpc.AgentService"
+#define EXTENSION_SERVICE "kata.systemd.v1.AgentExtension"
+
+static const AgentCmdline cmdline = {
+        .server_kind = ADDRESS_VSOCK, .server_port = 1024, .log_port = 1025, .passfd_port = 1027,
+        .notify_port = 1029, .log_level = LOG_INFO,
+};
+
+typedef struct Host {
+        Loop *loop;
+        Agent agent;
+        char dir[64];
+        int notify_fd, rpc;
+        uint32_t next_id, next_port;
+} Host;
+
+static void run(Host *host, unsigned n)
+{
+        for (unsigned i = 0; i < n; i++)
+                ASSERT_OK(loop_run_once(host->loop, 1));
+}
+
+static int host_connect(Host *host, uint32_t port, uint32_t own_port)
+{
+        struct sockaddr_un to = { .sun_family = AF_UNIX }, own = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        ASSERT_TRUE(fd >= 0);
+        if (own_port != 0) {
+                /* An abstract name that begins with the number, then NUL, then this process. */
+                int n = snprintf(own.sun_path + 1, sizeof(own.sun_path) - 1, "%u", own_port);
+
+                snprintf(own.sun_path + 2 + n, 20, "%d", (int) getpid());
+                ASSERT_OK(bind(fd, (struct sockaddr *) &own, sizeof(own)));
+        }
+        snprintf(to.sun_path, sizeof(to.sun_path), "%s/%u", host->dir, port);
+        ASSERT_OK(connect(fd, (struct sockaddr *) &to, sizeof(to)));
+        ASSERT_OK(fd_set_nonblock(fd, true));
+        return fd;
+}
+
+static void host_start(Host *host)
+{
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        TransportHandlers handlers;
+        Transport *transport;
+
+        *host = (Host) { .next_id = 1, .next_port = 7000, .rpc = -EBADF };
+        strcpy(host->dir, "/tmp/test-agent-XXXXXX");
+        ASSERT_NOT_NULL(mkdtemp(host->dir));
+        ASSERT_OK(loop_new(&host->loop));
+        ASSERT_OK(agent_init(&host->agent, host->loop, &cmdline));
+        handlers = agent_transport_handlers(&host->agent);
+        ASSERT_OK(transport_unix_new(&transport, host->loop, host->dir, &handlers));
+
+        host->notify_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        snprintf(address.sun_path, sizeof(address.sun_path), "%s/notify", host->dir);
+        ASSERT_OK(bind(host->notify_fd, (struct sockaddr *) &address, sizeof(address)));
+        ASSERT_OK(listen(host->notify_fd, 4));
+        ASSERT_OK(agent_start(&host->agent, transport, NULL));
+        host->rpc = host_connect(host, 1024, 0);
+}
+
+static void host_stop(Host *host)
+{
+        safe_close(host->rpc);
+        safe_close(host->notify_fd);
+        agent_done(&host->agent);
+        fake_forget();
+        loop_free(host->loop);
+        ASSERT_OK(rm_rf(host->dir));
+}
+
+static uint32_t send_call(Host *host, const char *service, const char *method, const ProtobufCMessage *m)
+{
+        _cleanup_free_ uint8_t *frame = NULL;
+        uint32_t id = host->next_id;
+        size_t n;
+
+        host->next_id += 2;
+        ASSERT_OK(ttrpc_build_request(id, service, method, m, 0, &frame, &n));
+        ASSERT_EQ(send(host->rpc, frame, n, MSG_NOSIGNAL), n);
+        return id;
+}
+
+static uint8_t reply[65536];
+static size_t reply_size;
+static char reply_text[600];
+
+/* 0 or a status code; -1: no answer yet. The payload is in reply. */
+static int take_answer(Host *host, uint32_t id)
+{
+        static PbArena arena;
+        uint8_t header[TTRPC_HEADER_SIZE], payload[65536];
+        Ttrpc__Response *response;
+        TtrpcHeader h;
+        int code = 0;
+
+        run(host, 6);
+        if (recv(host->rpc, header, sizeof(header), MSG_DONTWAIT) != sizeof(header))
+                return -1;
+        h = ttrpc_header_decode(header);
+        ASSERT_EQ(h.stream_id, id);
+        if (h.length > 0)
+                ASSERT_EQ(recv(host->rpc, payload, h.length, MSG_WAITALL), h.length);
+        pb_arena_init(&arena, 0);
+        ASSERT_OK(pb_unpack(&ttrpc__response__descriptor, &arena, payload, h.length, &response));
+        reply_text[0] = '\0';
+        if (response->status) {
+                code = response->status->code;
+                snprintf(reply_text, sizeof(reply_text), "%s", response->status->message);
+        }
+        reply_size = response->payload.len;
+        memcpy(reply, response->payload.data ? response->payload.data : reply, reply_size);
+        pb_arena_done(&arena);
+        return code;
+}
+
+static int call(Host *host, const char *method, const ProtobufCMessage *m)
+{
+        return take_answer(host, send_call(host, AGENT_SERVICE, method, m));
+}
+
+static int create_sandbox(Host *host)
+{
+        Grpc__CreateSandboxRequest q = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+
+        q.sandbox_id = (char *) (uintptr_t) "sb";
+        return call(host, "CreateSandbox", &q.base);
+}
+
+static char container_name[] = "c1";
+
+static void fill_create(Grpc__CreateContainerRequest *q, Grpc__Spec *spec, Grpc__Process *process,
+                        char **args, const char *command)
+{
+        *q = (Grpc__CreateContainerRequest) GRPC__CREATE_CONTAINER_REQUEST__INIT;
+        *spec = (Grpc__Spec) GRPC__SPEC__INIT;
+        *process = (Grpc__Process) GRPC__PROCESS__INIT;
+        args[0] = (char *) (uintptr_t) command;
+        process->args = args;
+        process->n_args = 1;
+        spec->process = process;
+        q->oci = spec;
+        q->container_id = container_name;
+}
+
+static int create_container(Host *host, const char *command, uint32_t out_port, uint32_t err_port)
+{
+        Grpc__CreateContainerRequest q;
+        Grpc__Process process;
+        Grpc__Spec spec;
+        char *args[1];
+
+        fill_create(&q, &spec, &process, args, command);
+        q.stdout_port = out_port;
+        q.stderr_port = err_port;
+        return call(host, "CreateContainer", &q.base);
+}
+
+static int start_container(Host *host)
+{
+        Grpc__StartContainerRequest q = GRPC__START_CONTAINER_REQUEST__INIT;
+
+        q.container_id = container_name;
+        return call(host, "StartContainer", &q.base);
+}
+
+static int remove_container(Host *host)
+{
+        Grpc__RemoveContainerRequest q = GRPC__REMOVE_CONTAINER_REQUEST__INIT;
+
+        q.container_id = container_name;
+        return call(host, "RemoveContainer", &q.base);
+}
+
+static uint32_t send_wait(Host *host)
+{
+        Grpc__WaitProcessRequest q = GRPC__WAIT_PROCESS_REQUEST__INIT;
+
+        q.container_id = container_name;
+        return send_call(host, AGENT_SERVICE, "WaitProcess", &q.base);
+}
+
+static const char *take_text(Host *host, int fd)
+{
+        static char buf[KIB(64)];
+        ssize_t n;
+
+        run(host, 6);
+        n = recv(fd, buf, sizeof(buf) - 1, MSG_DONTWAIT);
+        buf[MAX(n, 0)] = '\0';
+        return n < 0 ? "(nothing)" : n == 0 ? "(end)" : buf;
+}
+
+TEST(readiness_and_log)
+{
+        Host host;
+        int fd, log;
+
+        host_start(&host);
+        run(&host, 5);
+        fd = accept(host.notify_fd, NULL, NULL);
+        ASSERT_TRUE(fd >= 0);
+        ASSERT_STREQ(take_text(&host, fd),
+                     "READY=1\nSTATUS=agent ready\nX_KATA_AGENT_VERSION=" PROJECT_VERSION "\n");
+        ASSERT_STREQ(take_text(&host, fd), "(end)");
+        log = host_connect(&host, 1025, 0);
+        ASSERT_CONTAINS(take_text(&host, log), "ready on unix");
+        safe_close(fd);
+        safe_close(log);
+        host_stop(&host);
+}
+
+TEST(life_with_streams)
+{
+        Grpc__WaitProcessResponse *wait;
+        _cleanup_pb_arena_ PbArena arena;
+        uint32_t w1, w2;
+        int out, err;
+        Host host;
+
+        pb_arena_init(&arena, 0);
+        host_start(&host);
+        ASSERT_EQ(create_container(&host, "run", 0, 0), TTRPC_FAILED_PRECONDITION);
+        ASSERT_EQ(create_sandbox(&host), 0);
+        ASSERT_EQ(create_sandbox(&host), TTRPC_ALREADY_EXISTS);
+
+        out = host_connect(&host, 1027, 7001);
+        err = host_connect(&host, 1027, 7002);
+        ASSERT_EQ(create_container(&host, "run", 7001, 7002), 0);
+        ASSERT_EQ(create_container(&host, "run", 0, 0), TTRPC_ALREADY_EXISTS);
+        w1 = send_wait(&host);
+        w2 = send_wait(&host);
+        ASSERT_EQ(start_container(&host), 0);
+        ASSERT_STREQ(take_text(&host, out), "out\n");
+        ASSERT_STREQ(take_text(&host, err), "err\n");
+        ASSERT_EQ(start_container(&host), TTRPC_FAILED_PRECONDITION);
+
+        fake_print(fake_last, "last words", "");
+        fake_exit(fake_last, 3);
+        ASSERT_EQ(take_answer(&host, w2), 0);
+        ASSERT_EQ(take_answer(&host, w1), 0);
+        ASSERT_OK(pb_unpack(&grpc__wait_process_response__descriptor, &arena, reply, reply_size, &wait));
+        ASSERT_EQ(wait->status, 3);
+        ASSERT_STREQ(take_text(&host, out), "last words");
+        ASSERT_STREQ(take_text(&host, out), "(end)");
+        ASSERT_STREQ(take_text(&host, err), "(end)");
+
+        /* The status stays until the container is removed. */
+        ASSERT_EQ(take_answer(&host, send_wait(&host)), 0);
+        ASSERT_EQ(remove_container(&host), 0);
+        ASSERT_EQ(remove_container(&host), TTRPC_NOT_FOUND);
+        ASSERT_NULL(fake_last);
+        safe_close(out);
+        safe_close(err);
+        host_stop(&host);
+}
+
+TEST(host_comes_back)
+{
+        Kata__Systemd__V1__AttachStdioRequest q = KATA__SYSTEMD__V1__ATTACH_STDIO_REQUEST__INIT;
+        Kata__Systemd__V1__ListContainersRequest list = KATA__SYSTEMD__V1__LIST_CONTAINERS_REQUEST__INIT;
+        Kata__Systemd__V1__ListContainersResponse *containers;
+        _cleanup_pb_arena_ PbArena arena;
+        uint32_t id;
+        Host host;
+        int out;
+
+        pb_arena_init(&arena, 0);
+        host_start(&host);
+        ASSERT_EQ(create_sandbox(&host), 0);
+        out = host_connect(&host, 1027, 7011);
+        ASSERT_EQ(send(out, "ACK 0\n", 6, MSG_NOSIGNAL), 6);
+        ASSERT_EQ(create_container(&host, "run", 7011, 0), 0);
+        ASSERT_EQ(start_container(&host), 0);
+        ASSERT_STREQ(take_text(&host, out), "out\n");
+
+        /* Killed before it acknowledged. */
+        safe_close(out);
+        safe_close(host.rpc);
+        run(&host, 5);
+        fake_print(fake_last, "meanwhile\n", "");
+        run(&host, 5);
+
+        host.rpc = host_connect(&host, 1024, 0);
+        host.next_id = 1;
+        id = send_call(&host, EXTENSION_SERVICE, "ListContainers", &list.base);
+        ASSERT_EQ(take_answer(&host, id), 0);
+        ASSERT_OK(pb_unpack(&kata__systemd__v1__list_containers_response__descriptor, &arena, reply,
+                            reply_size, &containers));
+        ASSERT_EQ(containers->n_containers, 1);
+        ASSERT_STREQ(containers->containers[0]->container_id, "c1");
+        ASSERT_STREQ(containers->containers[0]->state, "running");
+        ASSERT_EQ(containers->containers[0]->pid, 4711);
+
+        /* The request may come before its stream. */
+        q.container_id = container_name;
+        q.stdout_port = 7012;
+        id = send_call(&host, EXTENSION_SERVICE, "AttachStdio", &q.base);
+        ASSERT_EQ(take_answer(&host, id), -1);
+        out = host_connect(&host, 1027, 7012);
+        ASSERT_EQ(take_answer(&host, id), 0);
+        ASSERT_STREQ(take_text(&host, out), "out\nmeanwhile\n");
+
+        /* There is no stderr, since the container was made without. */
+        q.stdout_port = 0;
+        q.stderr_port = 7013;
+        safe_close(host_connect(&host, 1027, 7013));
+        id = send_call(&host, EXTENSION_SERVICE, "AttachStdio", &q.base);
+        ASSERT_EQ(take_answer(&host, id), TTRPC_FAILED_PRECONDITION);
+        safe_close(out);
+        host_stop(&host);
+}
+
+TEST(life_with_calls)
+{
+        Grpc__ReadStreamRequest q = GRPC__READ_STREAM_REQUEST__INIT;
+        Grpc__SignalProcessRequest kill = GRPC__SIGNAL_PROCESS_REQUEST__INIT;
+        uint32_t id;
+        Host host;
+
+        host_start(&host);
+        ASSERT_EQ(create_sandbox(&host), 0);
+        ASSERT_EQ(create_container(&host, "run", 0, 0), 0);
+        q.container_id = container_name;
+        q.len = 100;
+        id = send_call(&host, AGENT_SERVICE, "ReadStdout", &q.base);
+        ASSERT_EQ(take_answer(&host, id), -1);
+        {
+                uint32_t start_id;
+                Grpc__StartContainerRequest s = GRPC__START_CONTAINER_REQUEST__INIT;
+
+                s.container_id = container_name;
+                start_id = send_call(&host, AGENT_SERVICE, "StartContainer", &s.base);
+                ASSERT_EQ(take_answer(&host, start_id), 0);
+        }
+        ASSERT_EQ(take_answer(&host, id), 0);
+        ASSERT_EQ(reply_size, 6);
+        ASSERT_TRUE(memcmp(reply + 2, "out\n", 4) == 0);
+
+        kill.container_id = container_name;
+        kill.signal = 99;
+        ASSERT_EQ(call(&host, "SignalProcess", &kill.base), TTRPC_INVALID_ARGUMENT);
+        kill.signal = SIGKILL;
+        ASSERT_EQ(call(&host, "SignalProcess", &kill.base), 0);
+        /* Gone already: no error. */
+        ASSERT_EQ(call(&host, "SignalProcess", &kill.base), 0);
+        ASSERT_EQ(call(&host, "ReadStderr", &q.base), 0);
+        ASSERT_EQ(reply_size, 6);
+        ASSERT_EQ(call(&host, "ReadStderr", &q.base), 0);
+        ASSERT_EQ(reply_size, 0);
+        q.exec_id = (char *) (uintptr_t) "other";
+        ASSERT_EQ(call(&host, "ReadStderr", &q.base), TTRPC_NOT_FOUND);
+        ASSERT_CONTAINS(reply_text, "has no process 'other'");
+        host_stop(&host);
+}
+
+TEST(failures_are_named)
+{
+        Grpc__CreateContainerRequest q;
+        Grpc__CreateSandboxRequest sandbox = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+        Grpc__KernelModule module = GRPC__KERNEL_MODULE__INIT, *modules[] = { &module };
+        Grpc__Process process;
+        Grpc__Spec spec;
+        char *args[1];
+        Host host;
+
+        host_start(&host);
+        module.name = (char *) (uintptr_t) "loop";
+        sandbox.kernel_modules = modules;
+        sandbox.n_kernel_modules = 1;
+        ASSERT_EQ(call(&host, "CreateSandbox", &sandbox.base), TTRPC_UNIMPLEMENTED);
+        ASSERT_CONTAINS(reply_text, "kernel module 'loop'");
+        ASSERT_EQ(create_sandbox(&host), 0);
+
+        ASSERT_EQ(create_container(&host, "refused", 0, 0), TTRPC_UNIMPLEMENTED);
+        ASSERT_STREQ(reply_text, "frobnication is not supported");
+        ASSERT_EQ(create_container(&host, "missing", 0, 0), 0);
+        ASSERT_EQ(start_container(&host), TTRPC_NOT_FOUND);
+        ASSERT_STREQ(reply_text, "missing: not found");
+        ASSERT_EQ(take_answer(&host, send_wait(&host)), 0);
+        ASSERT_EQ(remove_container(&host), 0);
+
+        fill_create(&q, &spec, &process, args, "run");
+        process.terminal = true;
+        ASSERT_EQ(call(&host, "CreateContainer", &q.base), TTRPC_UNIMPLEMENTED);
+        ASSERT_CONTAINS(reply_text, "process.terminal");
+        q.container_id = (char *) (uintptr_t) "../x";
+        ASSERT_EQ(call(&host, "CreateContainer", &q.base), TTRPC_INVALID_ARGUMENT);
+        q.container_id = container_name;
+        q.oci = NULL;
+        ASSERT_EQ(call(&host, "CreateContainer", &q.base), TTRPC_INVALID_ARGUMENT);
+        ASSERT_EQ(call(&host, "GetMetrics", &sandbox.base), TTRPC_UNIMPLEMENTED);
+        ASSERT_CONTAINS(reply_text, "'GetMetrics'");
+        ASSERT_EQ(sandbox_n_containers(host.agent.sandbox), 0);
+        host_stop(&host);
+}
+
+TEST(host_gone_while_creating)
+{
+        Grpc__CreateContainerRequest q;
+        Grpc__Process process;
+        Grpc__Spec spec;
+        char *args[1];
+        Host host;
+
+        host_start(&host);
+        ASSERT_EQ(create_sandbox(&host), 0);
+        fill_create(&q, &spec, &process, args, "run");
+        q.stdout_port = 7099;
+        ASSERT_EQ(call(&host, "CreateContainer", &q.base), -1);
+        ASSERT_EQ(sandbox_n_containers(host.agent.sandbox), 1);
+        /* The stream never comes, the connection goes: nothing is left of the attempt. */
+        host.rpc = safe_close(host.rpc);
+        run(&host, 5);
+        ASSERT_EQ(sandbox_n_containers(host.agent.sandbox), 0);
+        host_stop(&host);
+}
+
+TEST(destroy_ends_the_loop)
+{
+        Grpc__DestroySandboxRequest q = GRPC__DESTROY_SANDBOX_REQUEST__INIT;
+        uint32_t wait, destroy;
+        Host host;
+
+        host_start(&host);
+        ASSERT_EQ(create_sandbox(&host), 0);
+        ASSERT_EQ(create_container(&host, "run", 0, 0), 0);
+        ASSERT_EQ(start_container(&host), 0);
+        wait = send_wait(&host);
+        destroy = send_call(&host, AGENT_SERVICE, "DestroySandbox", &q.base);
+        ASSERT_EQ(loop_run(host.loop), 0);
+        ASSERT_EQ(take_answer(&host, wait), 0);
+        ASSERT_EQ(take_answer(&host, destroy), 0);
+        ASSERT_NULL(fake_last);
+        host_stop(&host);
+}
+
+/* Serial transport. */
+
+typedef struct Serial {
+        int guest_fd;           /* handed out by the next open */
+        unsigned opens;
+        MuxPump *pump;
+        int notify_fd, stream_fd;
+        uint32_t stream_id;
+        unsigned ended;
+} Serial;
+
+static int open_port(const char *name, void *userdata)
+{
+        Serial *serial = userdata;
+
+        ASSERT_STREQ(name, "agent.channel.0");
+        if (serial->guest_fd < 0)
+                return -ENOENT;
+        serial->opens++;
+        return TAKE_FD(serial->guest_fd);
+}
+
+static void pump_ready(MuxPump *pump, void *userdata)
+{
+}
+
+static int pump_connect(MuxPump *pump, uint32_t port, uint32_t stream_id, int fd, void *userdata)
+{
+        Serial *serial = userdata;
+
+        ASSERT_EQ(port, 1029);
+        serial->notify_fd = fd;
+        return 0;
+}
+
+static void pump_error(MuxPump *pump, int error, const char *message, void *userdata)
+{
+        Serial *serial = userdata;
+
+        serial->ended++;
+}
+
+static void pump_opened(MuxPump *pump, int error, int fd, uint32_t stream_id, void *userdata)
+{
+        Serial *serial = userdata;
+
+        ASSERT_OK(error);
+        serial->stream_fd = fd;
+        serial->stream_id = stream_id;
+}
+
+static void serial_plug(Serial *serial)
+{
+        MuxPumpCallbacks callbacks = {
+                .on_ready = pump_ready, .on_connect = pump_connect, .on_error = pump_error,
+        };
+        int pair[2];
+
+        ASSERT_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair));
+        serial->guest_fd = pair[1];
+        serial->notify_fd = serial->stream_fd = -EBADF;
+        ASSERT_OK(mux_pump_new(&serial->pump, MUX_CLIENT, pair[0], &callbacks, serial));
+}
+
+static void serial_run(Host *host, Serial *serial)
+{
+        for (unsigned i = 0; i < 60; i++) {
+                ASSERT_OK(loop_run_once(host->loop, 1));
+                (void) mux_pump_dispatch(serial->pump);
+        }
+}
+
+static int serial_open(Host *host, Serial *serial, uint32_t port)
+{
+        ASSERT_OK(mux_pump_open(serial->pump, port, pump_opened, serial));
+        serial_run(host, serial);
+        ASSERT_TRUE(serial->stream_fd >= 0);
+        return TAKE_FD(serial->stream_fd);
+}
+
+TEST(serial_sessions)
+{
+        Serial serial = { .guest_fd = -EBADF };
+        TransportHandlers handlers;
+        Transport *transport;
+        char buf[4096] = {};
+        Host host = { .next_id = 1 };
+        int log, out;
+
+        ASSERT_OK(loop_new(&host.loop));
+        ASSERT_OK(agent_init(&host.agent, host.loop, &cmdline));
+        handlers = agent_transport_handlers(&host.agent);
+        ASSERT_OK(transport_serial_new_with(&transport, host.loop, "agent.channel.0", 1029, open_port,
+                                            &serial, &handlers));
+        ASSERT_OK(agent_start(&host.agent, transport, NULL));
+        /* The port is not there yet. */
+        run(&host, 5);
+        ASSERT_EQ(serial.opens, 0);
+
+        serial_plug(&serial);
+        serial_run(&host, &serial);
+        ASSERT_EQ(serial.opens, 1);
+        ASSERT_TRUE(recv(serial.notify_fd, buf, sizeof(buf) - 1, MSG_DONTWAIT) > 0);
+        ASSERT_CONTAINS(buf, "READY=1\n");
+        ASSERT_EQ(recv(serial.notify_fd, buf, sizeof(buf), MSG_DONTWAIT), 0);
+        safe_close(serial.notify_fd);
+
+        host.rpc = serial_open(&host, &serial, 1024);
+        {
+                Grpc__CreateSandboxRequest q = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+                uint32_t id = send_call(&host, AGENT_SERVICE, "CreateSandbox", &q.base);
+
+                serial_run(&host, &serial);
+                ASSERT_EQ(take_answer(&host, id), 0);
+        }
+        out = serial_open(&host, &serial, 1027);
+        {
+                Grpc__CreateContainerRequest q;
+                Grpc__Process process;
+                Grpc__Spec spec;
+                char *args[1];
+                uint32_t id;
+
+                fill_create(&q, &spec, &process, args, "run");
+                q.stdout_port = serial.stream_id;
+                id = send_call(&host, AGENT_SERVICE, "CreateContainer", &q.base);
+                serial_run(&host, &serial);
+                ASSERT_EQ(take_answer(&host, id), 0);
+        }
+        log = serial_open(&host, &serial, 1025);
+        serial_run(&host, &serial);
+        memset(buf, 0, sizeof(buf));
+        ASSERT_TRUE(recv(log, buf, sizeof(buf) - 1, MSG_DONTWAIT) > 0);
+        ASSERT_CONTAINS(buf, "ready on serial");
+
+        /* The host dies and comes back: the sandbox is still there, readiness is told again. */
+        serial.pump = mux_pump_free(serial.pump);
+        run(&host, 10);
+        safe_close(log);
+        safe_close(out);
+        safe_close(host.rpc);
+        serial_plug(&serial);
+        serial_run(&host, &serial);
+        ASSERT_EQ(serial.opens, 2);
+        memset(buf, 0, sizeof(buf));
+        ASSERT_TRUE(recv(serial.notify_fd, buf, sizeof(buf) - 1, MSG_DONTWAIT) > 0);
+        ASSERT_CONTAINS(buf, "READY=1\n");
+        ASSERT_EQ(sandbox_n_containers(host.agent.sandbox), 1);
+        safe_close(serial.notify_fd);
+        mux_pump_free(serial.pump);
+        agent_done(&host.agent);
+        fake_forget();
+        loop_free(host.loop);
+}
+
+DEFINE_TEST_MAIN
