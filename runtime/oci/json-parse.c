@@ -34,8 +34,8 @@ static size_t decode(const uint8_t *s, uint32_t *ret)
 }
 
 /*
- * The same JSON in ASCII. The strict mode of json-c 0.18 (Debian 13) takes every byte over 0x7f for a
- * control character (json-c#892); without strict mode it takes comments, superfluous commas and
+ * The same JSON in ASCII. The strict mode of json-c 0.18 (Debian 13) takes every byte over 0x7f for
+ * a control character (json-c#892); without strict mode it takes comments, superfluous commas and
  * text behind the object. In a place where JSON has no string, "\u" is an error as well.
  */
 static int to_ascii(
@@ -88,7 +88,7 @@ int json_parse_object(const char *file, const char *text, size_t size, json_obje
         _cleanup_free_ char *ascii = NULL;
         struct json_tokener *tokener;
         enum json_tokener_error e;
-        size_t n, end;
+        size_t n = 0, end;
         unsigned line;
         int r;
 
