@@ -54,18 +54,3 @@ typedef struct JsonPb {
 /* -EINVAL with a text that begins "FILE: PATH: ", -E2BIG, -ENOBUFS (arena full), -ENOMEM. */
 int json_pb_object(JsonPb *ctx, json_object *object, const ProtobufCMessageDescriptor *desc,
                    void *ret);
-
-/*
- * Bounded, strict parsing of a text; errors begin "FILE:LINE: ". The result is an object, to be
- * put.
- */
-int json_parse_object(const char *file, const char *text, size_t size, json_object **ret,
-                      char **reterr_message);
-
-static inline void json_object_putp(json_object **o)
-{
-        if (*o)
-                json_object_put(*o);
-}
-
-#define _cleanup_json_ _cleanup_(json_object_putp)

@@ -15,6 +15,7 @@
 #include "basic/fd.h"
 #include "basic/limits.h"
 #include "basic/parse.h"
+#include "runtime/oci/json-parse.h"
 #include "runtime/oci/json-pb.h"
 
 /*

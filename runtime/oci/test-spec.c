@@ -114,6 +114,26 @@ TEST(not_an_object)
         }
 }
 
+TEST(characters)
+{
+        static const char utf8[] = "x\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80y";
+        _cleanup_free_ char *text = make(",\"env\":[\"A=x\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80y\","
+                                         "\"B=\\u00fc\\\\\xc3\xbc\\n\"]", "", ""),
+                            *escaped = make(",\"env\":[\"\\\xc3\xbc\"]", "", ""),
+                            *outside = make(",\xc3\xbc", "", ""), *message = NULL;
+        _cleanup_oci_spec_ OciSpec *oci = NULL;
+
+        ASSERT_OK(load(text, &oci, NULL));
+        ASSERT_STREQ(oci->spec->process->env[0] + 2, utf8);
+        ASSERT_STREQ(oci->spec->process->env[1], "B=\xc3\xbc\\\xc3\xbc\n");
+
+        oci_spec_free(TAKE_PTR(oci));
+        ASSERT_ERROR(load(escaped, &oci, &message), EINVAL);
+        ASSERT_CONTAINS(message, "config.json:2: not JSON: bad escape");
+        ASSERT_ERROR(load(outside, &oci, &message), EINVAL);
+        ASSERT_CONTAINS(message, "config.json:2: not JSON");
+}
+
 TEST(missing_parts)
 {
         _cleanup_oci_spec_ OciSpec *oci = NULL;
