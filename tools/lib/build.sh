@@ -4,7 +4,8 @@
 # Builds of the checkout inside a tree, as an ordinary user and without network. The meson directory of
 # a release and variant is kept, so a warm build takes seconds; what is installed is cached by content.
 
-BUILD_UID=1000
+# No user of any machine should have this number: what it builds is installed in nodes as root.
+BUILD_UID=60600
 
 # Arguments of "meson setup" and environment for a variant, in BUILD_SETUP and BUILD_ENV.
 build_variant() {
@@ -43,7 +44,7 @@ build_compile() {
         log=$CACHE_ROOT/logs/build-$release-$variant.log
         build_variant "$variant"
         tree_get "$release"
-        stamp="${REPLY##*/} ${BUILD_SETUP[*]} ${BUILD_ENV[*]}"
+        stamp="${REPLY##*/} $BUILD_UID ${BUILD_SETUP[*]} ${BUILD_ENV[*]}"
         mkdir -p "$BUILD_DIR"
         cache_lock "meson-$release-$variant"
         BUILD_LOCK=$REPLY
