@@ -101,6 +101,8 @@ const VmmHandlers *sandbox_vmm_handlers(void)
         return &handlers;
 }
 
+static void sandbox_lost(Sandbox *s, const char *what, const char *text);
+
 static void on_virtiofsd_stderr(Virtiofsd *v, const char *line, size_t n, void *userdata)
 {
         Sandbox *s = userdata;
@@ -114,8 +116,8 @@ static void on_virtiofsd_exit(Virtiofsd *v, const char *reason, void *userdata)
 
         s->virtiofsd_gone = true;
         /* It ends by itself once the VMM is gone; before that the guest has lost its root file systems. */
-        if (s->vmm && vmm_phase(s->vmm) != VMM_EXITED && s->phase < PHASE_STOPPING_AGENT)
-                sandbox_fail(s, EX_SOFTWARE, "virtiofsd of a running sandbox ended: %s", reason);
+        if (s->vmm && vmm_phase(s->vmm) != VMM_EXITED)
+                sandbox_lost(s, "virtiofsd of a running sandbox ended", reason);
         sandbox_stop_continue(s);
 }
 
@@ -136,23 +138,30 @@ static int on_lost_timer(sd_event_source *source, uint64_t usec, void *userdata)
         Sandbox *s = userdata;
 
         s->lost_timer = sd_event_source_disable_unref(s->lost_timer);
-        sandbox_event(s->relay, EVENT_AGENT_LOST, NULL, NULL, "Agent of sandbox '%s' is lost: %s", s->id,
-                      error_text(s->lost_text, ECONNRESET));
-        sandbox_fail(s, EX_SOFTWARE, "the connection to the agent is lost: %s",
-                     error_text(s->lost_text, ECONNRESET));
+        if (!s->virtiofsd_gone)
+                sandbox_event(s->relay, EVENT_AGENT_LOST, NULL, NULL, "Agent of sandbox '%s' is lost: %s",
+                              s->id, error_text(s->lost_text, ENOMEM));
+        sandbox_fail(s, EX_SOFTWARE, "%s", error_text(s->lost_text, ENOMEM));
         return 0;
 }
 
-void sandbox_agent_lost(Sandbox *s, const char *text)
+/* Something broke that also breaks when the machine ends: wait a moment for the better reason. */
+static void sandbox_lost(Sandbox *s, const char *what, const char *text)
 {
         if (s->phase >= PHASE_STOPPING_AGENT || s->lost_timer || s->failed)
                 return;
 
         free(s->lost_text);
-        s->lost_text = strdup(text);
+        if (asprintf(&s->lost_text, "%s: %s", what, text) < 0)
+                s->lost_text = NULL;
         if (sd_event_add_time_relative(s->event, &s->lost_timer, CLOCK_MONOTONIC, LOST_GRACE, 0,
                                        on_lost_timer, s) < 0)
-                sandbox_fail(s, EX_SOFTWARE, "the connection to the agent is lost: %s", text);
+                sandbox_fail(s, EX_SOFTWARE, "%s: %s", what, text);
+}
+
+void sandbox_agent_lost(Sandbox *s, const char *text)
+{
+        sandbox_lost(s, "the connection to the agent is lost", text);
 }
 
 static void on_client_lost(TtrpcClient *client, const char *text, void *userdata)

@@ -97,12 +97,29 @@ static int open_regular(const char *what, const char *path, int *ret, char **ret
         return 0;
 }
 
+/* The form that all back ends boot: an ELF program with a PVH entry. What else there is, the VMM tells. */
+static int check_kernel(const char *path, int fd, char **reterr_message)
+{
+        uint8_t magic[4];
+
+        if (pread(fd, magic, sizeof(magic), 0) == (ssize_t) sizeof(magic) &&
+            memcmp(magic, "\177ELF", sizeof(magic)) == 0)
+                return 0;
+
+        return error_setf(reterr_message, ENOEXEC,
+                        "guest kernel '%s' is not an uncompressed ELF kernel (vmlinux)", path);
+}
+
 int vm_config_open(VmConfig *config, const char *params_path, char **reterr_message)
 {
         _cleanup_close_ int kernel = -EBADF, image = -EBADF;
         int r;
 
         r = open_regular("guest kernel", config->kernel_path, &kernel, reterr_message);
+        if (r < 0)
+                return r;
+
+        r = check_kernel(config->kernel_path, kernel, reterr_message);
         if (r < 0)
                 return r;
 

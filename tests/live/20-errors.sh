@@ -87,10 +87,9 @@ CONF
 
 wrong_root_hash() {
         simple_sandbox badhash '/bin/true'
-        sed 's/^root_hash=./root_hash=0/; t; ' /usr/share/kata/guest.params >"$T_WORK/params"
-        if cmp -s "$T_WORK/params" /usr/share/kata/guest.params; then
-                sed 's/^root_hash=./root_hash=1/' /usr/share/kata/guest.params >"$T_WORK/params"
-        fi
+        # The last digit becomes another one.
+        sed '/^kernel_verity_params=/d; s/^\(root_hash=.*\)[0-7]$/\1f/; t; s/^\(root_hash=.*\)[8-9a-f]$/\10/' \
+                /usr/share/kata/guest.params >"$T_WORK/params"
         node_conf <<CONF
 [Image]
 Parameters=$T_WORK/params
