@@ -128,9 +128,9 @@ const ConfKey node_conf_table[] = {
         { "Log", "RateLimitInterval", conf_parse_usec, FIELD(rate_limit_interval),
           RANGE_SPAN(0, 3600 * USEC_PER_SEC),
           .fallback = "30s", .accepts = "0 or a time up to 1h, like 30s",
-          .description = "The guest and the containers of a sandbox together may log\n"
-                         "RateLimitBurst= lines in this time; the rest is counted and the number\n"
-                         "is logged. 0 turns the limit off." },
+          .description = "Each output stream of a container, and the guest beside its\n"
+                         "containers, may log RateLimitBurst= lines in this time; the rest is\n"
+                         "counted and the number is logged. 0 turns the limit off." },
         { "Log", "RateLimitBurst", conf_parse_u32, FIELD(rate_limit_burst),
           .min = 0, .max = UINT32_MAX,
           .fallback = "200000", .accepts = "a number from 0 to 4294967295",

@@ -32,6 +32,7 @@ typedef struct RelayStream {
         const char *name;               /* "stdout", "stderr" */
         int priority;
         LineSplitter splitter;
+        RateLimit limit;
         bool ended;                     /* nothing more to read */
         uint64_t read;                  /* bytes */
         uint64_t position;              /* of the sender behind the last line of what was read */
@@ -44,7 +45,7 @@ struct Relay {
         sd_event *event;
         char *sandbox_id;
         JournalSender *sender;
-        RateLimit limit;
+        RateLimit limit;                /* of console and programs; streams have copies of their own */
         uint64_t lost;                  /* lines that the queue had no room for */
         sd_event_source *report_timer, *defer;
         RelayStream *streams;
@@ -155,9 +156,155 @@ static void entry_send(Relay *relay, JournalEntry *e)
 }
 
 /* A line of the guest or of a program that the guest can make talk: false if it has to be dropped. */
-static bool line_passes(Relay *relay)
+static bool line_passes(Relay *relay, RateLimit *limit)
 {
-        if (ratelimit_pass(&relay->limit, now_usec()))
+        if (ratelimit_pass(limit, now_usec()))
+                return true;
+
+        arm_report(relay);
+        return false;
+}
+
+/* container: whose lines they were, NULL for the machine's. */
+static void send_drop_notice(Relay *relay, uint64_t n, const char *container, const char *why)
+{
+        _cleanup_(journal_entry_done) JournalEntry e = {};
+
+        if (n == 0)
+                return;
+
+        entry_begin(relay, &e, "kata-sandboxd", "supervisor", LOG_WARNING);
+        journal_entry_addf(&e, "MESSAGE", "%" PRIu64 " messages of %s '%s' were dropped: %s", n,
+                           container ? "container" : "sandbox", container ? container : relay->sandbox_id,
+                           why);
+        journal_entry_add_string(&e, "KATA_CONTAINER_ID", container);
+        journal_entry_addf(&e, "KATA_DROPPED", "%" PRIu64, n);
+        journal_entry_add_string(&e, "MESSAGE_ID", event_message_id(EVENT_MESSAGES_DROPPED));
+        if (journal_sender_send(relay->sender, &e) < 0)
+                relay->lost += n;
+}
+
+static void report_limited(Relay *relay, RateLimit *limit, const char *container)
+{
+        send_drop_notice(relay, ratelimit_take_dropped(limit), container,
+                         "over the rate limit of kata.conf");
+}
+
+static void report_drops(Relay *relay)
+{
+        uint64_t lost = relay->lost;
+
+        relay->lost = 0;
+        report_limited(relay, &relay->limit, NULL);
+        for (RelayStream *s = relay->streams; s; s = s->next)
+                report_limited(relay, &s->limit, s->container);
+        send_drop_notice(relay, lost, NULL, "the journal was too slow");
+}
+
+static int on_report(sd_event_source *source, uint64_t usec, void *userdata);
+static int on_defer(sd_event_source *source, void *userdata);
+
+static void on_progress(JournalSender *sender, void *userdata)
+{
+        Relay *relay = userdata;
+
+        /* From a turn of its own: handlers may free the relay, and the sender is in the middle of work. */
+        (void) sd_event_source_set_enabled(relay->defer, SD_EVENT_ONESHOT);
+}
+
+int relay_new(Relay **ret, sd_event *event, const RelayParams *params)
+{
+        _cleanup_(relay_freep) Relay *relay = new0(Relay, 1);
+        int r;
+
+        if (!relay)
+                return -ENOMEM;
+
+        relay->event = sd_event_ref(event);
+        relay->limit = (RateLimit) { .interval = params->rate_interval, .burst = params->rate_burst };
+        relay->sandbox_id = strdup(params->sandbox_id);
+        if (!relay->sandbox_id)
+                return -ENOMEM;
+
+        r = journal_sender_new(&relay->sender, event, params->journal_path, on_progress, relay);
+        if (r >= 0)
+                r = sd_event_add_time(event, &relay->report_timer, CLOCK_MONOTONIC, 0, 0, on_report, relay);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(relay->report_timer, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_defer(event, &relay->defer, on_defer, relay);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(relay->defer, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(relay);
+        return 0;
+}
+
+static void stream_free(RelayStream *s)
+{
+        for (RelayStream **p = &s->relay->streams; *p; p = &(*p)->next)
+                if (*p == s) {
+                        *p = s->next;
+                        break;
+                }
+        sd_event_source_disable_unref(s->io);
+        safe_close(s->fd);
+        line_splitter_done(&s->splitter);
+        free(s->container);
+        free(s);
+}
+
+Relay *relay_free(Relay *relay)
+{
+        if (!relay)
+                return NULL;
+
+        while (relay->streams)
+                stream_free(relay->streams);
+        journal_sender_free(relay->sender);
+        sd_event_source_disable_unref(relay->report_timer);
+        sd_event_source_disable_unref(relay->defer);
+        free(relay->sandbox_id);
+        sd_event_unref(relay->event);
+        free(relay);
+        return NULL;
+}
+
+/* ── entries ──────────────────────────────────────────────────────────────────────────────────── */
+
+static void entry_begin(Relay *relay, JournalEntry *e, const char *identifier, const char *component,
+                        int priority)
+{
+        journal_entry_addf(e, "PRIORITY", "%d", priority);
+        journal_entry_add_string(e, "SYSLOG_IDENTIFIER", identifier);
+        journal_entry_add_string(e, "KATA_SANDBOX_ID", relay->sandbox_id);
+        journal_entry_add_string(e, "KATA_COMPONENT", component);
+}
+
+static void arm_report(Relay *relay)
+{
+        int enabled = SD_EVENT_OFF;
+
+        if (sd_event_source_get_enabled(relay->report_timer, &enabled) >= 0 && enabled != SD_EVENT_OFF)
+                return;
+        (void) sd_event_source_set_time(relay->report_timer, now_usec() + DROP_REPORT_INTERVAL);
+        (void) sd_event_source_set_enabled(relay->report_timer, SD_EVENT_ONESHOT);
+}
+
+static void entry_send(Relay *relay, JournalEntry *e)
+{
+        if (journal_sender_send(relay->sender, e) < 0) {
+                relay->lost++;
+                arm_report(relay);
+        }
+}
+
+/* A line of the guest or of a program that the guest can make talk: false if it has to be dropped. */
+static bool line_passes(Relay *relay, RateLimit *limit)
+{
+        if (ratelimit_pass(limit, now_usec()))
                 return true;
 
         arm_report(relay);
@@ -200,7 +347,7 @@ static void on_output_line(const void *line, size_t n, bool partial, void *userd
         RelayStream *s = userdata;
         Relay *relay = s->relay;
 
-        if (!line_passes(relay))
+        if (!line_passes(relay, &s->limit))
                 return;
 
         entry_begin(relay, &e, s->container, "container", s->priority);
@@ -224,7 +371,7 @@ static void on_record_line(const void *line, size_t n, bool partial, void *userd
         Relay *relay = s->relay;
         bool kernel;
 
-        if (n == 0 || !line_passes(relay))
+        if (n == 0 || !line_passes(relay, &s->limit))
                 return;
         if (log_record_parse(line, n, &record) < 0) {
                 relay->lost++;
@@ -253,7 +400,7 @@ static void send_line(Relay *relay, const char *identifier, const char *componen
         _cleanup_(journal_entry_done) JournalEntry e = {};
 
         /* Nobody can be made to wait here, so the journal's queue keeps a half for the streams. */
-        if (n == 0 || !line_passes(relay))
+        if (n == 0 || !line_passes(relay, &relay->limit))
                 return;
         if (journal_sender_is_full(relay->sender)) {
                 relay->lost++;
@@ -323,6 +470,7 @@ static void stream_push(RelayStream *s, const void *data, size_t n)
 static void stream_end(RelayStream *s)
 {
         line_splitter_end(&s->splitter, s->kind == STREAM_OUTPUT ? on_output_line : on_record_line, s);
+        report_limited(s->relay, &s->limit, s->container);
         s->position = journal_sender_accepted(s->relay->sender);
         s->ended = true;
         s->io = sd_event_source_disable_unref(s->io);
@@ -359,6 +507,7 @@ static int stream_new(Relay *relay, StreamKind kind, int fd, RelayEndHandler on_
                 .relay = relay,
                 .kind = kind,
                 .fd = -EBADF,
+                .limit = { .interval = relay->limit.interval, .burst = relay->limit.burst },
                 .on_end = on_end,
                 .userdata = userdata,
         };

@@ -14,8 +14,9 @@
  *
  * Streams stop being read while the journal is slow, so a guest that floods waits in its own VM. What the
  * journal took is acknowledged to the guest (agent/ring-stream.h), so that a crash of the supervisor loses
- * nothing. A rate limit for all guest lines of the sandbox may drop lines; drops are counted and said, as
- * an entry with KATA_DROPPED=.
+ * nothing. A rate limit may drop lines, each output stream, the log port, and console with VMM and virtiofsd
+ * on their own, so that a container that floods hides nobody else; drops are counted and said, as entries
+ * with KATA_DROPPED=.
  */
 
 #include <systemd/sd-event.h>
