@@ -117,11 +117,18 @@ vmm_stopped_by_signal() {
         assert_contains "$(unit_property kata-sandbox@hang StatusText)" "health check"
 }
 
-container_gone_with_agent() {
-        simple_sandbox selfkill "/bin/sh -c 'echo started; sleep 1; kill -KILL \$\$'"
-        run systemctl start kata-sandbox@selfkill
-        wait_for 30 "the unit to fail" systemctl is-failed kata-sandbox@selfkill
-        assert_eq "$(unit_property kata-sandbox@selfkill ExecMainStatus)" 137
+container_out_of_memory() {
+        busybox_root "$T_WORK/root"
+        write_sandbox_conf oom <<CONF
+[Container main]
+RootDirectory=$T_WORK/root
+Command=/bin/dd if=/dev/zero of=/dev/null bs=100M count=1
+Memory=32M
+CONF
+        run systemctl start kata-sandbox@oom
+        wait_for 30 "the unit to fail" systemctl is-failed kata-sandbox@oom
+        assert_eq "$(unit_property kata-sandbox@oom ExecMainStatus)" 137
+        assert_journal KATA_SANDBOX_ID=oom KATA_COMPONENT=kernel "MESSAGE~Killed process"
 }
 
 t "kill -9 of the VMM" vmm_killed
@@ -132,4 +139,4 @@ t "kill -9 of the supervisor, then stop" supervisor_killed_then_stop_at_once
 t "kill -9 of the supervisor while booting" supervisor_killed_while_booting
 t "kill -9 of virtiofsd" virtiofsd_killed
 t "a VMM that hangs" vmm_stopped_by_signal
-t "a container that kills itself" container_gone_with_agent
+t "a container that runs out of memory" container_out_of_memory
