@@ -6,7 +6,7 @@
  * storages and the requests that wait for it.
  *
  *      CLAIMING → MOUNTING → ENGINE → LIVE → REMOVING → RELEASING → (gone)
- *          └─────────┴──────────┴──(failure: everything is undone)──┘
+ *          +---------+----------+--(failure: everything is undone)--+
  *
  * CLAIMING waits for the stdio streams that the request names, MOUNTING for its storages, ENGINE for
  * on_created. LIVE covers created, running and stopped. Each step is driven by the loop.

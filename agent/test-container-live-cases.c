@@ -73,7 +73,7 @@ TEST(identity)
         run.process.n_rlimits = 1;
         ASSERT_EQ(run_all(&run), 0);
         ASSERT_CONTAINS(run.output, "uid=1000(tester) gid=1001 groups=7,4711");
-        ASSERT_CONTAINS(run.output, "home=/home/tester\nbox\n123\n0022\n/srv/made/for/it\n");
+        ASSERT_CONTAINS(run.output, "home=/srv/tester\nbox\n123\n0022\n/srv/made/for/it\n");
         /* After exec: only what is ambient is left of permitted and effective. */
         ASSERT_CONTAINS(run.output, "CapInh:\t0000000000000400");
         ASSERT_CONTAINS(run.output, "CapPrm:\t0000000000000400");

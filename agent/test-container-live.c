@@ -321,7 +321,7 @@ static void make_rootfs(void)
         }
 
         write_file("rootfs/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"
-                                        "tester:x:1000:1001::/home/tester:/bin/sh\n", 0644);
+                                        "tester:x:1000:1001::/srv/tester:/bin/sh\n", 0644);
         write_file("rootfs/bin/garbage", "\177not a program\n", 0755);
         write_file("volume/data", "volume data\n", 0644);
         make_link("target", "rootfs/etc/link");

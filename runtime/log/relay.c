@@ -126,7 +126,7 @@ Relay *relay_free(Relay *relay)
         return NULL;
 }
 
-/* ── entries ──────────────────────────────────────────────────────────────────────────────────── */
+/* --- entries --- */
 
 static void entry_begin(Relay *relay, JournalEntry *e, const char *identifier, const char *component,
                         int priority)
@@ -302,7 +302,7 @@ void relay_send_event(Relay *relay, JournalEntry *entry)
         }
 }
 
-/* ── streams ──────────────────────────────────────────────────────────────────────────────────── */
+/* --- streams --- */
 
 /*
  * Acknowledges what is in whole lines that the journal has. A line that is still open is acknowledged

@@ -26,7 +26,7 @@ static void forget_state(Sandbox *s)
         }
 }
 
-/* ── clearing away what can not be used ───────────────────────────────────────────────────────── */
+/* --- clearing away what can not be used --- */
 
 static void on_old_scope_stopped(ScopeOp *op, int error, const char *message, void *userdata)
 {
@@ -59,7 +59,7 @@ static void start_anew(Sandbox *s)
                              s->scope_name, error_text(message, r));
 }
 
-/* ── the running machine ──────────────────────────────────────────────────────────────────────── */
+/* --- the running machine --- */
 
 static void on_list_reply(TtrpcClient *client, int error, const char *text, const void *message,
                           void *userdata)

@@ -66,7 +66,7 @@ static void container_failed(SandboxContainer *c, const char *what, int error, c
                              error_text(text, error));
 }
 
-/* ── exit ─────────────────────────────────────────────────────────────────────────────────────── */
+/* --- exit --- */
 
 void sandbox_container_exited(SandboxContainer *c, int status)
 {
@@ -158,7 +158,7 @@ void sandbox_remove_container(SandboxContainer *c)
                 c->phase = CONTAINER_REMOVED;
 }
 
-/* ── start ────────────────────────────────────────────────────────────────────────────────────── */
+/* --- start --- */
 
 static void start_next(Sandbox *s);
 
@@ -215,7 +215,7 @@ static void create(SandboxContainer *c)
                 container_failed(c, "created", r, NULL);
 }
 
-/* ── streams ──────────────────────────────────────────────────────────────────────────────────── */
+/* --- streams --- */
 
 static void on_stream_end(void *userdata)
 {
@@ -318,7 +318,7 @@ void sandbox_start_containers(Sandbox *s)
         start_next(s);
 }
 
-/* ── adoption ─────────────────────────────────────────────────────────────────────────────────── */
+/* --- adoption --- */
 
 static void on_attach_reply(TtrpcClient *client, int error, const char *text, const void *message,
                             void *userdata)

@@ -23,7 +23,7 @@ int sandbox_load_node_conf(Sandbox *s, char **reterr_message)
         return node_conf_load(NULL, &s->node, reterr_message);
 }
 
-/* ── machine ──────────────────────────────────────────────────────────────────────────────────── */
+/* --- machine --- */
 
 static int plan_accelerator(Sandbox *s, const HostCaps *caps, char **reterr_message)
 {
@@ -84,8 +84,8 @@ static int plan_user(Sandbox *s, const HostCaps *caps, char **reterr_message)
 
         if (!pw)
                 return error_setf(reterr_message, ESRCH,
-                                  "user '%s' that the VMM runs as does not exist: run systemd-sysusers, or set User= in kata.conf",
-                                  s->node->user);
+                                  "user '%s' that the VMM runs as does not exist: run systemd-sysusers, "
+                                  "or set User= in kata.conf", s->node->user);
 
         s->config.uid = pw->pw_uid;
         s->config.gid = pw->pw_gid;
@@ -151,7 +151,7 @@ static int plan_machine(Sandbox *s, char **reterr_message)
         return r < 0 ? EX_CONFIG : 0;
 }
 
-/* ── containers ───────────────────────────────────────────────────────────────────────────────── */
+/* --- containers --- */
 
 static int load_spec(Sandbox *s, const ContainerConf *conf, OciSpec **ret, char **reterr_message)
 {

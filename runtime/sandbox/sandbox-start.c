@@ -19,7 +19,7 @@
 /* How long the machine's own end may take to become known after the agent's connection broke. */
 #define LOST_GRACE (300 * USEC_PER_MSEC)
 
-/* ── what the machine reports ─────────────────────────────────────────────────────────────────── */
+/* --- what the machine reports --- */
 
 static void on_vmm_ready(Vmm *vmm, void *userdata)
 {
@@ -131,7 +131,7 @@ const VirtiofsdHandlers *sandbox_virtiofsd_handlers(void)
         return &handlers;
 }
 
-/* ── agent ────────────────────────────────────────────────────────────────────────────────────── */
+/* --- agent --- */
 
 static int on_lost_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
@@ -304,7 +304,7 @@ int sandbox_open_transport(Sandbox *s, uint32_t cid, char **reterr_message)
         return 0;
 }
 
-/* ── scope and launch ─────────────────────────────────────────────────────────────────────────── */
+/* --- scope and launch --- */
 
 static int on_boot_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 {

@@ -27,7 +27,7 @@ static void stop_machine(Sandbox *s);
 static void stop_scope(Sandbox *s);
 static void flush(Sandbox *s);
 
-/* ── containers ───────────────────────────────────────────────────────────────────────────────── */
+/* --- containers --- */
 
 static void on_signal_reply(TtrpcClient *client, int error, const char *text, const void *message,
                             void *userdata)
@@ -103,7 +103,7 @@ static bool containers_are_down(Sandbox *s)
         return down;
 }
 
-/* ── agent and machine ────────────────────────────────────────────────────────────────────────── */
+/* --- agent and machine --- */
 
 static void on_destroy_reply(TtrpcClient *client, int error, const char *text, const void *message,
                              void *userdata)
@@ -173,7 +173,7 @@ static bool virtiofsd_is_up(const Sandbox *s)
         return s->virtiofsd && !s->virtiofsd_gone;
 }
 
-/* ── scope and journal ────────────────────────────────────────────────────────────────────────── */
+/* --- scope and journal --- */
 
 static void on_scope_stopped(ScopeOp *op, int error, const char *message, void *userdata)
 {
@@ -230,7 +230,7 @@ static void flush(Sandbox *s)
         relay_flush(s->relay, on_flushed, s);
 }
 
-/* ── one step at a time ───────────────────────────────────────────────────────────────────────── */
+/* --- one step at a time --- */
 
 void sandbox_stop_continue(Sandbox *s)
 {

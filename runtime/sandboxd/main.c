@@ -42,7 +42,7 @@ static void help(void)
                "See kata-sandboxd(8).\n");
 }
 
-/* ── handlers of the sandbox ──────────────────────────────────────────────────────────────────── */
+/* --- handlers of the sandbox --- */
 
 static void on_status(Sandbox *s, const char *text, void *userdata)
 {
@@ -97,7 +97,7 @@ static void on_finished(Sandbox *s, int exit_status, const char *text, void *use
         (void) sd_event_exit(m->event, 0);
 }
 
-/* ── watchdog ─────────────────────────────────────────────────────────────────────────────────── */
+/* --- watchdog --- */
 
 /*
  * While the sandbox runs only the agent's answers count (on_alive). Before and after, each phase has a
@@ -126,7 +126,7 @@ static int setup_watchdog(Manager *m)
                                           m);
 }
 
-/* ── signals ──────────────────────────────────────────────────────────────────────────────────── */
+/* --- signals --- */
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
 {
@@ -159,7 +159,7 @@ static int setup_signals(Manager *m)
         return 0;
 }
 
-/* ── main ─────────────────────────────────────────────────────────────────────────────────────── */
+/* --- main --- */
 
 static int run(const char *id)
 {
@@ -259,8 +259,8 @@ static int parse_argv(int argc, char *argv[])
         if (!sandbox_name_is_valid(arg_id)) {
                 _cleanup_free_ char *shown = text_escape(arg_id, strlen(arg_id), 64);
 
-                log_error("'%s' is not a sandbox ID: at least two of the letters, digits, '.', '_' and '-', the first a letter or digit",
-                          strempty(shown));
+                log_error("'%s' is not a sandbox ID: at least two of the letters, digits, '.', '_' and '-', "
+                          "the first a letter or digit", strempty(shown));
                 (void) sd_notifyf(0, "STATUS=Failed: '%s' is not a sandbox ID", strempty(shown));
                 return EX_CONFIG;
         }

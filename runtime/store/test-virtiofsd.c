@@ -23,7 +23,7 @@ TEST(argv_c)
         joined = ASSERT_NOT_NULL(strv_join(&argv, " "));
         ASSERT_STREQ(joined, "/usr/lib/qemu/virtiofsd -f --fd=3 -osource=/run/kata/web/shared "
                              "-osandbox=namespace "
-                             "-ocache=auto -oxattr -oannounce_submounts -olog_level=warn "
+                             "-ocache=auto -oxattr -olog_level=warn "
                              "--rlimit-nofile=0");
         ASSERT_ERROR(virtiofsd_build_argv(&comma, VIRTIOFSD_C, 3, &argv), EINVAL);
         ASSERT_ERROR(virtiofsd_build_argv(&relative, VIRTIOFSD_C, 3, &argv), EINVAL);
@@ -40,7 +40,7 @@ TEST(argv_rust)
         joined = ASSERT_NOT_NULL(strv_join(&argv, " "));
         ASSERT_STREQ(joined, "/usr/libexec/virtiofsd --fd=3 --shared-dir=/run/kata/web/shared "
                              "--sandbox=namespace "
-                             "--seccomp=kill --cache=auto --xattr --announce-submounts "
+                             "--seccomp=kill --cache=auto --xattr "
                              "--inode-file-handles=never "
                              "--log-level=warn --rlimit-nofile=0");
 }

@@ -7,7 +7,7 @@
  *
  *      new → spawned → launched → running → exited
  *              │          │         │
- *              └──────────┴─────────┴──→ exited        on_exit comes exactly once after spawn
+ *              +----------+---------+--→ exited        on_exit comes exactly once after spawn
  *
  * spawned      forked and paused, so that it can be put into its scope
  * launched     released: the program starts, builds the machine and stops before its first
