@@ -122,9 +122,12 @@ int guest_notify_parse(const char *text, size_t n, GuestNotify *ret, char **rete
         if (n > 0 && memchr(text, '\0', n))
                 return error_setf(reterr_message, EBADMSG, "notification contains a NUL");
 
-        copy = strndup(n > 0 ? text : "", n);
+        copy = malloc(n + 1);
         if (!copy)
                 return -ENOMEM;
+        if (n > 0)
+                memcpy(copy, text, n);
+        copy[n] = '\0';
 
         for (char *line = copy, *rest; line; line = rest) {
                 rest = strchr(line, '\n');

@@ -5,7 +5,6 @@
 
 #include "basic/limits.h"
 #include "basic/test.h"
-#include "proto/agent-addr.h"
 
 static int parse(const char *text, GuestNotify *ret)
 {
@@ -75,67 +74,6 @@ TEST(bad_messages)
         ASSERT_OK(guest_notify_parse(big, NOTIFY_MESSAGE_MAX, &n, NULL));
         ASSERT_EQ(strlen(n.status), NOTIFY_STATUS_MAX);
         guest_notify_done(&n);
-}
-
-TEST(server_addresses)
-{
-        static const char *const bad[] = {
-                "vsock://", "vsock://1024", "vsock://-1:0", "vsock://-1:", "vsock://-2:1024",
-                "vsock://-1:1024x", "vsock://-1:4294967295", "vsock://99999999999999999:1",
-                "serial://", "serial://../x", "serial://a b", "unix://", "unix://relative",
-                "unix://@",
-        };
-        _cleanup_free_ char *text = NULL;
-        AgentAddr a;
-        char name[200];
-
-        ASSERT_OK(agent_addr_parse("vsock://-1:1024", &a, NULL));
-        ASSERT_EQ(a.type, AGENT_ADDR_VSOCK);
-        ASSERT_EQ(a.cid, AGENT_ADDR_CID_ANY);
-        ASSERT_EQ(a.port, 1024);
-        ASSERT_OK(agent_addr_parse("vsock://3:1", &a, NULL));
-        ASSERT_EQ(a.cid, 3);
-        ASSERT_OK(agent_addr_parse("serial://agent.channel.0", &a, NULL));
-        ASSERT_EQ(a.type, AGENT_ADDR_SERIAL);
-        ASSERT_STREQ(a.name, "agent.channel.0");
-        ASSERT_OK(agent_addr_parse("unix://@kata", &a, NULL));
-        ASSERT_EQ(a.type, AGENT_ADDR_UNIX);
-        ASSERT_STREQ(a.name, "@kata");
-        ASSERT_OK(agent_addr_parse("unix:///run/agent.sock", &a, NULL));
-        ASSERT_STREQ(a.name, "/run/agent.sock");
-
-        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
-                ASSERT_ERROR(agent_addr_parse(bad[i], &a, &text), EINVAL);
-        ASSERT_ERROR(agent_addr_parse("tcp://1:2", &a, &text), EPROTONOSUPPORT);
-        ASSERT_CONTAINS(text, "serial://");
-
-        memset(name, 'a', sizeof(name));
-        memcpy(name, "serial://", 9);
-        name[9 + AGENT_ADDR_NAME_MAX] = '\0';
-        ASSERT_ERROR(agent_addr_parse(name, &a, NULL), EINVAL);
-        name[9 + AGENT_ADDR_NAME_MAX - 1] = '\0';
-        ASSERT_OK(agent_addr_parse(name, &a, NULL));
-}
-
-TEST(notify_addresses)
-{
-        static const char *const bad[] = {
-                "vsock:", "vsock:2", "vsock:-1:3", "vsock:4294967295:3", "vsock:2:0", "vsock:2:3:4",
-                "mux:", "mux:0", "mux:-1", "mux:1 ",
-        };
-        AgentNotify n;
-
-        ASSERT_OK(agent_notify_parse("vsock:2:77", &n, NULL));
-        ASSERT_EQ(n.type, AGENT_NOTIFY_VSOCK);
-        ASSERT_EQ(n.cid, 2);
-        ASSERT_EQ(n.port, 77);
-        ASSERT_OK(agent_notify_parse("mux:1029", &n, NULL));
-        ASSERT_EQ(n.type, AGENT_NOTIFY_MUX);
-        ASSERT_EQ(n.port, 1029);
-
-        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
-                ASSERT_ERROR(agent_notify_parse(bad[i], &n, NULL), EINVAL);
-        ASSERT_ERROR(agent_notify_parse("/run/notify", &n, NULL), EPROTONOSUPPORT);
 }
 
 DEFINE_TEST_MAIN

@@ -179,9 +179,12 @@ int vmm_state_parse(const char *text, size_t n, VmmState *ret, char **reterr_mes
         if (n > VM_STATE_FILE_MAX || memchr(text, '\0', n))
                 return error_setf(reterr_message, EBADMSG, "too long or not text");
 
-        copy = strndup(text, n);
+        copy = malloc(n + 1);
         if (!copy)
                 return -ENOMEM;
+        if (n > 0)
+                memcpy(copy, text, n);
+        copy[n] = '\0';
 
         for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
                 int r = parse_line(&s, line, &seen, reterr_message);
