@@ -437,6 +437,7 @@ void sandbox_start_machine(Sandbox *s)
                         .program = s->virtiofsd_path,
                         .source = s->share_dir,
                         .run_dir = s->run_dir,
+                        .keep_cache = s->accel == VM_ACCEL_TCG,
                 };
 
                 r = virtiofsd_spawn(s->event, &share, sandbox_virtiofsd_handlers(), s, &s->virtiofsd,

@@ -29,6 +29,20 @@ TEST(argv_c)
         ASSERT_ERROR(virtiofsd_build_argv(&relative, VIRTIOFSD_C, 3, &argv), EINVAL);
 }
 
+TEST(argv_of_an_emulated_machine)
+{
+        const VirtiofsdConfig c = {
+                        .program = "/usr/libexec/virtiofsd",
+                        .source = "/run/kata/web/shared",
+                        .keep_cache = true};
+        _cleanup_(strv_done) Strv rust = {}, old = {};
+
+        ASSERT_OK(virtiofsd_build_argv(&c, VIRTIOFSD_RUST, 3, &rust));
+        ASSERT_TRUE(strv_contains(&rust, "--cache=always"));
+        ASSERT_OK(virtiofsd_build_argv(&c, VIRTIOFSD_C, 3, &old));
+        ASSERT_TRUE(strv_contains(&old, "-ocache=always"));
+}
+
 TEST(argv_rust)
 {
         const VirtiofsdConfig c = {

@@ -72,7 +72,8 @@ static int build_argv_c(const VirtiofsdConfig *c, int socket_fd, Strv *argv)
         if (r >= 0)
                 r = strv_addf(argv, "-osource=%s", c->source);
         if (r >= 0)
-                r = strv_add_many(argv, "-osandbox=namespace", "-ocache=auto", "-oxattr",
+                r = strv_add_many(argv, "-osandbox=namespace",
+                                c->keep_cache ? "-ocache=always" : "-ocache=auto", "-oxattr",
                                 "-olog_level=warn", "--rlimit-nofile=0",
                                 NULL);
         return r;
@@ -93,7 +94,8 @@ static int build_argv_rust(const VirtiofsdConfig *c, int socket_fd, Strv *argv)
         if (r >= 0)
                 r = strv_addf(argv, "--shared-dir=%s", c->source);
         if (r >= 0)
-                r = strv_add_many(argv, "--sandbox=namespace", "--seccomp=kill", "--cache=auto",
+                r = strv_add_many(argv, "--sandbox=namespace", "--seccomp=kill",
+                                c->keep_cache ? "--cache=always" : "--cache=auto",
                                 "--xattr", "--inode-file-handles=never",
                                 "--log-level=warn", "--rlimit-nofile=0", NULL);
         return r;

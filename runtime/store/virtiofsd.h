@@ -27,6 +27,14 @@ typedef struct VirtiofsdConfig {
         const char *program;    /* absolute */
         const char *source;     /* directory to share, absolute */
         const char *run_dir;    /* where the socket lives for the moment between bind and connect */
+        /*
+         * The guest keeps what it has read of a file over an open(). Needed where the CPU is emulated: by
+         * default Linux drops a file's pages at each open() and reads them again into other pages. The
+         * daemon writes those from outside of QEMU, which does not notice that code it has translated is
+         * gone (seen with QEMU 10.0: programs run into code of another place and crash). The price: the
+         * guest does not see what the host changes in a file it knows.
+         */
+        bool keep_cache;
 } VirtiofsdConfig;
 
 typedef struct Virtiofsd Virtiofsd;
