@@ -53,6 +53,11 @@ static int on_health_timer(sd_event_source *source, uint64_t usec, void *userdat
         return 0;
 }
 
+usec_t sandbox_health_window(const Sandbox *s)
+{
+        return s->node->health_interval + s->node->health_timeout;
+}
+
 void sandbox_start_health(Sandbox *s)
 {
         s->last_alive = now_usec();

@@ -130,6 +130,7 @@ void sandbox_status(Sandbox *s, const char *format, ...)
 void sandbox_arm_timer(Sandbox *s, usec_t timeout, sd_event_time_handler_t fn)
 {
         sandbox_disarm_timer(s);
+        s->handlers.on_deadline(s, timeout, s->handlers.userdata);
         if (sd_event_add_time_relative(s->event, &s->timer, CLOCK_MONOTONIC, timeout, 0, fn, s) < 0)
                 s->timer = NULL;
 }

@@ -27,6 +27,8 @@ typedef struct Sandbox Sandbox;
 typedef struct SandboxHandlers {
         /* One line for `systemctl status`. */
         void (*on_status)(Sandbox *s, const char *text, void *userdata);
+        /* A step begins that may take this long by configuration: the service manager has to wait for it. */
+        void (*on_deadline)(Sandbox *s, usec_t timeout, void *userdata);
         /* All containers run. */
         void (*on_running)(Sandbox *s, void *userdata);
         /* The agent answered a health check. */
@@ -61,5 +63,8 @@ void sandbox_start(Sandbox *s);
 void sandbox_stop(Sandbox *s);
 
 SandboxPhase sandbox_phase(const Sandbox *s);
+
+/* The longest time between two answers of a healthy agent, by configuration. */
+usec_t sandbox_health_window(const Sandbox *s);
 
 const char *sandbox_id(const Sandbox *s);

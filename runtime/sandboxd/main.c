@@ -21,6 +21,9 @@
 #include "runtime/store/share.h"
 #include "runtime/unit/unit-name.h"
 
+/* What may come on top of a deadline before it is acted upon. */
+#define DEADLINE_MARGIN (15 * USEC_PER_SEC)
+
 static bool arg_cleanup;
 static const char *arg_id;
 
@@ -47,6 +50,12 @@ static void help(void)
 static void on_status(Sandbox *s, const char *text, void *userdata)
 {
         (void) sd_notifyf(0, "STATUS=%s", text);
+}
+
+static void on_deadline(Sandbox *s, usec_t timeout, void *userdata)
+{
+        /* Never shortens what the unit allows; only a larger value of kata.conf makes a difference. */
+        (void) sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%" PRIu64, timeout + DEADLINE_MARGIN);
 }
 
 static void on_running(Sandbox *s, void *userdata)
@@ -122,6 +131,12 @@ static int setup_watchdog(Manager *m)
         if (r <= 0)
                 return r;
 
+        /* A guest that hangs is to be reported as that: the watchdog comes after the health checks. */
+        if (m->watchdog_usec < sandbox_health_window(m->sandbox) + DEADLINE_MARGIN) {
+                m->watchdog_usec = sandbox_health_window(m->sandbox) + DEADLINE_MARGIN;
+                (void) sd_notifyf(0, "WATCHDOG_USEC=%" PRIu64, m->watchdog_usec);
+        }
+
         return sd_event_add_time_relative(m->event, &m->watchdog_timer, CLOCK_MONOTONIC, 0, 0, on_watchdog,
                                           m);
 }
@@ -165,6 +180,7 @@ static int run(const char *id)
 {
         static const SandboxHandlers handler_table = {
                 .on_status = on_status,
+                .on_deadline = on_deadline,
                 .on_running = on_running,
                 .on_alive = on_alive,
                 .on_finished = on_finished,
