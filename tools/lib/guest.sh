@@ -20,11 +20,13 @@ guest_kernel_build() {
         scratch=$(mktemp -d "$CACHE_ROOT/tmp/kernel.XXXXXXXX")
         on_exit "rm -rf --one-file-system '$scratch'"
         mkdir "$scratch/tmp" "$scratch/cache" "$scratch/out"
+        # A copy: the checkout may change during the minutes that this takes, the key would not.
+        cp -a "$SOURCE/kernel" "$scratch/kernel"
         chown -R "$BUILD_UID:$BUILD_UID" "$scratch"
         step "building the guest kernel, about six minutes (log: $log)"
         : >"$log"
         run_logged "$log" enter --root "$REPLY" --uid "$BUILD_UID" \
-                --ro "$SOURCE/kernel:/src/kernel" --rw "$scratch:/scratch" \
+                --ro "$scratch/kernel:/src/kernel" --rw "$scratch:/scratch" \
                 --env KATA_CACHE=/scratch/cache --env TMPDIR=/scratch/tmp -- \
                 /src/kernel/build --out /scratch/out
         cp "$scratch/out"/vmlinux* "$dir/"
