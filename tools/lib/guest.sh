@@ -9,7 +9,7 @@ GUEST_RELEASE=trixie
 # guest_kernel_get: directory with vmlinux and vmlinux.config, in REPLY.
 guest_kernel_get() {
         tree_get "$GUEST_RELEASE"
-        cache_key "${REPLY##*/}" - < <(source_manifest '^kernel/')
+        cache_key "${REPLY##*/}" - < <(source_manifest '^kernel/' | grep -v '[.]md$')
         cache_get guest-kernel "$REPLY" guest_kernel_build
 }
 
