@@ -54,7 +54,7 @@ TEST(argv_rust)
         joined = ASSERT_NOT_NULL(strv_join(&argv, " "));
         ASSERT_STREQ(joined, "/usr/libexec/virtiofsd --fd=3 --shared-dir=/run/kata/web/shared "
                              "--sandbox=namespace "
-                             "--seccomp=kill --cache=auto --xattr "
+                             "--seccomp=kill --cache=auto --xattr --no-announce-submounts "
                              "--inode-file-handles=never "
                              "--log-level=warn --rlimit-nofile=0");
 }

@@ -82,7 +82,8 @@ static int build_argv_c(const VirtiofsdConfig *c, int socket_fd, Strv *argv)
 /*
  * Submounts are not announced: the guest would mount each on its own, and Linux 6.12 can hit "VFS: Busy
  * inodes after unmount of virtiofs" (a BUG) when the mount namespace of a container that had one goes.
- * The price: files of different host file systems may show the same inode number in the guest.
+ * The price: files of different host file systems may show the same inode number in the guest. The C
+ * virtiofsd does not announce them by default, the other one does.
  */
 static int build_argv_rust(const VirtiofsdConfig *c, int socket_fd, Strv *argv)
 {
@@ -96,7 +97,8 @@ static int build_argv_rust(const VirtiofsdConfig *c, int socket_fd, Strv *argv)
         if (r >= 0)
                 r = strv_add_many(argv, "--sandbox=namespace", "--seccomp=kill",
                                 c->keep_cache ? "--cache=always" : "--cache=auto",
-                                "--xattr", "--inode-file-handles=never",
+                                "--xattr", "--no-announce-submounts",
+                                "--inode-file-handles=never",
                                 "--log-level=warn", "--rlimit-nofile=0", NULL);
         return r;
 }
