@@ -61,13 +61,52 @@ setup_traps() {
         trap 'exit 129' HUP
 }
 
+# The processes below PID, and PID itself, in REPLY_PIDS. Those in pid namespaces of their own (nodes,
+# trees) are left out: they end with the process that made the namespace, in their own way.
+process_tree() {
+        local status key value pid parent='' i=0
+        local -A children=()
+        for status in /proc/[0-9]*/status; do
+                pid=${status//[!0-9]/}
+                while read -r key value; do
+                        case $key in
+                        PPid:) children[$value]+=" $pid" ;;
+                        NSpid:)
+                                [[ $value != *[[:space:]]* ]] || children[$parent]=${children[$parent]% "$pid"}
+                                break
+                                ;;
+                        esac
+                        [[ $key != PPid: ]] || parent=$value
+                done 2>/dev/null <"$status" || true
+        done
+        REPLY_PIDS=("$1")
+        while ((i < ${#REPLY_PIDS[@]})); do
+                # shellcheck disable=SC2206
+                REPLY_PIDS+=(${children[${REPLY_PIDS[i]}]:-})
+                i=$((i + 1))
+        done
+}
+
+# Ends a child with all its processes: asks first, since a node wants to shut down.
+end_tree() {
+        local deadline=$((SECONDS + 40)) REPLY_PIDS
+        process_tree "$1"
+        kill -TERM "${REPLY_PIDS[@]}" 2>/dev/null
+        while kill -0 "$1" 2>/dev/null && ((SECONDS < deadline)); do
+                sleep 0.1
+        done
+        process_tree "$1"
+        kill -KILL "${REPLY_PIDS[@]}" 2>/dev/null
+        wait "$1" 2>/dev/null
+}
+
 # Runs a command in the background and waits for it, so that a signal to this shell is handled at
 # once and not when the command ends. Standard input is passed on.
 run_waiting() {
         local pid rc=0
         "$@" <&0 &
         pid=$!
-        on_exit "kill -KILL $pid 2>/dev/null && wait $pid 2>/dev/null"
+        on_exit "end_tree $pid"
         wait "$pid" || rc=$?
         unset 'CLEANUPS[-1]'
         return "$rc"

@@ -38,19 +38,21 @@ result_summary() {
         printf '%d passed, %d failed, %d skipped\n' "$RESULT_PASSED" "$RESULT_FAILED" "$RESULT_SKIPPED"
 }
 
+result_subshell() {
+        set -e
+        CLEANUPS=()
+        setup_traps
+        "$@"
+}
+
 # result_command NAME LOG COMMAND...: one result from a command; its output is shown if it fails. The
 # command may be a function; it runs in a subshell, where a failing part ends it.
 result_command() {
         local name=$1 log=$2 rc=0
         shift 2
-        # A subshell in a condition would ignore "set -e": its status is taken afterwards.
+        # What stands in a condition ignores "set -e": the status is taken afterwards.
         set +e
-        (
-                set -e
-                CLEANUPS=()
-                setup_traps
-                "$@"
-        ) >"$log" 2>&1
+        run_waiting result_subshell "$@" >"$log" 2>&1
         rc=$?
         set -e
         if ((rc == 0)); then

@@ -176,14 +176,21 @@ guest_boot_test() {
                 /src/kernel/boot-test --kernel /kernel/vmlinux --virtiofsd /usr/libexec/virtiofsd
 }
 
+# The node goes down with this tool even if nobody can tell it.
+node_lines() {
+        local log=$1
+        shift
+        setpriv --pdeathsig TERM "$TOOLS/node" "$@" -- /usr/lib/kata-tests/run-all 2>&1 </dev/null |
+                tee "$log" | grep -vE '^[0-9]+ passed, '
+}
+
 # check_node NAME ARGUMENTS...: the live suites in a node; their lines are shown as they come.
 check_node() {
         local name=$1 log
         shift
         suite_log "$name"
         log=$REPLY
-        "$TOOLS/node" "$@" -- /usr/lib/kata-tests/run-all 2>&1 </dev/null | tee "$log" |
-                grep -vE '^[0-9]+ passed, ' || true
+        run_waiting node_lines "$log" "$@" || true
         # What the tool itself says comes on standard error, before or after the result.
         grep -vE '^(==>|warning:) ' "$log" >"$log.results" || true
         result_last_line "$name" "$log.results"
