@@ -135,7 +135,11 @@ vm_run() {
         die "the VM node ended without a result (QEMU: status $rc); its console is in $log"
 }
 
+# The newest version of the general kernel; the cloud one, which is there for guests, has few drivers.
 vm_newest() {
-        local files=("$1"*)
-        printf '%s' "${files[-1]}"
+        local file newest=
+        for file in "$1"*; do
+                [[ $file == *-cloud-amd64 ]] || newest=$file
+        done
+        printf '%s' "$newest"
 }
