@@ -160,6 +160,11 @@ int main(void)
         say(mode);
         if (strcmp(mode, "panic") == 0)
                 return 1;
+        if (strcmp(mode, "fatal") == 0) {
+                /* As the agent does before it restarts the machine. */
+                (void) !write(STDOUT_FILENO, "kata-agent: fatal: no reason\n", 29);
+                pause_ms(200);
+        }
         if (strcmp(mode, "tick") == 0)
                 tick();
         if (strcmp(mode, "echo") == 0)

@@ -340,6 +340,18 @@ TEST(panic)
         ASSERT_CONTAINS(tail, "Kernel Offset: ");      /* its last line */
 }
 
+TEST(agent_gives_up)
+{
+        _cleanup_(vm_config_done) VmConfig c = make_config("fatal");
+        _cleanup_(world_done) World w = {};
+
+        boot_world(&w, &c);
+        WAIT_FOR(&w, w.exited);
+        ASSERT_TRUE(w.end.guest_panic);
+        ASSERT_FALSE(w.end.orderly);
+        ASSERT_STREQ(w.reason, "guest agent gave up: kata-agent: fatal: no reason");
+}
+
 TEST(killed)
 {
         _cleanup_(vm_config_done) VmConfig c = make_config("tick");

@@ -51,7 +51,7 @@ struct Vmm {
         LineStream *console, *stderr_stream;
         char *tail[CONSOLE_TAIL_LINES]; /* escaped; ring, the oldest at tail_next */
         unsigned tail_next;
-        char *panic;                    /* escaped panic line of the console */
+        char *last_words;               /* escaped: why the guest gave up, from the console */
         char *last_stderr;              /* escaped */
 
         char *failure;                  /* why we ended it; first one wins */

@@ -110,7 +110,7 @@ Vmm *vmm_free(Vmm *vmm)
         vmm_state_done(&vmm->state);
         for (size_t i = 0; i < ELEMENTSOF(vmm->tail); i++)
                 free(vmm->tail[i]);
-        free(vmm->panic);
+        free(vmm->last_words);
         free(vmm->last_stderr);
         free(vmm->failure);
         free(vmm->shutdown_reason);
@@ -121,17 +121,37 @@ Vmm *vmm_free(Vmm *vmm)
 
 /* ---- console and standard error ---- */
 
+/* What a guest says when it ends itself: its kernel, or its agent (init_die()). */
+static const struct {
+        const char *prefix, *reason;
+} last_words[] = {
+        { "Kernel panic - not syncing", "guest kernel panicked" },
+        { "kata-agent: fatal: ", "guest agent gave up" },
+};
+
+static char *find_last_words(const char *text)
+{
+        char *words = NULL;
+
+        for (size_t i = 0; i < ELEMENTSOF(last_words); i++) {
+                const char *p = strstr(text, last_words[i].prefix);
+
+                if (p && asprintf(&words, "%s: %s", last_words[i].reason, p) >= 0)
+                        return words;
+        }
+
+        return NULL;
+}
+
 static int on_console_line(void *userdata, const char *line, size_t n)
 {
         Vmm *vmm = userdata;
         char *text = text_escape(line, n, 256);
 
         if (text) {
-                const char *p = strstr(text, "Kernel panic - not syncing");
-
-                /* The first one is the cause; what follows are its echoes. */
-                if (p && !vmm->panic)
-                        vmm->panic = strdup(p);
+                /* The first ones are the cause; what follows are their echoes. */
+                if (!vmm->last_words)
+                        vmm->last_words = find_last_words(text);
                 free(vmm->tail[vmm->tail_next]);
                 vmm->tail[vmm->tail_next] = text;
                 vmm->tail_next = (vmm->tail_next + 1) % CONSOLE_TAIL_LINES;
@@ -220,8 +240,8 @@ static char *exit_reason(const Vmm *vmm, int code, int status)
 
         if (vmm->failure)
                 r = asprintf(&text, "%s", vmm->failure);
-        else if (vmm->panic)
-                r = asprintf(&text, "guest kernel panicked: %s", vmm->panic);
+        else if (vmm->last_words)
+                r = asprintf(&text, "%s", vmm->last_words);
         else if (why && vmm->shutdown_by_guest)
                 r = asprintf(&text, "guest ended its machine (%s)", why);
         else if (vmm->stopping)
@@ -253,9 +273,9 @@ static void vmm_exited(Vmm *vmm, int code, int status)
         end = (VmmExit){
                         .code = code,
                         .status = status,
-                        .orderly = !vmm->failure && !vmm->panic &&
+                        .orderly = !vmm->failure && !vmm->last_words &&
                                    (vmm->stopping || vmm->shutdown_by_guest),
-                        .guest_panic = vmm->panic,
+                        .guest_panic = vmm->last_words,
                         .shutdown_reason = vmm->shutdown_reason,
                         .reason = reason ? reason : "out of memory",
         };

@@ -42,7 +42,7 @@ typedef struct VmmExit {
         int code, status;               /* waitid(2); code 0: not our child, not known */
         /* asked for with vmm_stop(), or the guest shut down or reset itself */
         bool orderly;
-        bool guest_panic;               /* the console ends in a kernel panic */
+        bool guest_panic;               /* the console names a kernel panic or the agent's end */
         /* of the VMM ("guest-reset", "host-qmp-quit" …), NULL if it said none */
         const char *shutdown_reason;
         /* one line for people, never NULL; may hold escaped guest text */
