@@ -25,13 +25,16 @@ guest_kernel_build() {
         chown -R "$BUILD_UID:$BUILD_UID" "$scratch"
         step "building the guest kernel, about six minutes (log: $log)"
         : >"$log"
-        run_logged "$log" enter --root "$REPLY" --uid "$BUILD_UID" \
-                --ro "$scratch/kernel:/src/kernel" --rw "$scratch:/scratch" \
-                --env KATA_CACHE=/scratch/cache --env TMPDIR=/scratch/tmp -- \
-                /src/kernel/build --out /scratch/out
+        run_logged "$log" guest_kernel_compile "$REPLY" "$scratch"
         cp "$scratch/out"/vmlinux* "$dir/"
         chown -R root:root "$dir"
         rm -rf --one-file-system "$scratch"
+}
+
+guest_kernel_compile() {
+        enter --root "$1" --uid "$BUILD_UID" --ro "$2/kernel:/src/kernel" --rw "$2:/scratch" \
+                --env KATA_CACHE=/scratch/cache --env TMPDIR=/scratch/tmp -- \
+                /src/kernel/build --out /scratch/out 2>&1 | show_progress 'kernel: '
 }
 
 # guest_image_get: directory with guest.img, guest.params and guest.manifest, in REPLY.

@@ -20,13 +20,23 @@ elapsed() {
         fi
 }
 
-# Progress goes to standard error: standard output belongs to the command that a tool runs.
+# Progress goes to standard error: standard output belongs to the command that a tool runs. Parts whose
+# output goes to a log set STEP_FD to what standard error was before.
 step() {
         # elapsed() must not overwrite the caller's REPLY.
         local REPLY
         [[ -z ${KATA_QUIET:-} ]] || return 0
         elapsed
-        printf '==> %s (%s)\n' "$*" "$REPLY" >&2
+        printf '==> %s (%s)\n' "$*" "$REPLY" >&"${STEP_FD:-2}"
+}
+
+# Passes standard input on; its lines that begin with PREFIX are shown as progress, too.
+show_progress() {
+        local line
+        while IFS= read -r line; do
+                printf '%s\n' "$line"
+                [[ $line != "$1"* ]] || step "${line#"$1"}"
+        done
 }
 
 warn() {
@@ -115,9 +125,14 @@ run_waiting() {
 # Runs a command with its output appended to a log file. If it fails, the end of the log is shown and
 # the tool ends: callers may stand in a condition, where "set -e" does not count.
 run_logged() {
-        local log=$1 rc=0
+        local log=$1 rc=0 STEP_FD=${STEP_FD:-} own_fd=''
         shift
+        if [[ -z $STEP_FD ]]; then
+                exec {own_fd}>&2
+                STEP_FD=$own_fd
+        fi
         run_waiting "$@" >>"$log" 2>&1 || rc=$?
+        [[ -z $own_fd ]] || exec {own_fd}>&-
         ((rc != 0)) || return 0
         tail -n "${KATA_LOG_TAIL:-40}" "$log" >&2
         die "$1 failed with status $rc; the whole log is $log"

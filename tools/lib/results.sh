@@ -48,13 +48,15 @@ result_subshell() {
 # result_command NAME LOG COMMAND...: one result from a command; its output is shown if it fails. The
 # command may be a function; it runs in a subshell, where a failing part ends it.
 result_command() {
-        local name=$1 log=$2 rc=0
+        local name=$1 log=$2 rc=0 STEP_FD
         shift 2
+        exec {STEP_FD}>&2
         # What stands in a condition ignores "set -e": the status is taken afterwards.
         set +e
         run_waiting result_subshell "$@" >"$log" 2>&1
         rc=$?
         set -e
+        exec {STEP_FD}>&-
         if ((rc == 0)); then
                 result_ok "$name"
         else
