@@ -181,7 +181,7 @@ node_lines() {
         local log=$1
         shift
         setpriv --pdeathsig TERM "$TOOLS/node" "$@" -- /usr/lib/kata-tests/run-all 2>&1 </dev/null |
-                tee "$log" | grep -vE '^[0-9]+ passed, '
+                tee "$log" | grep --line-buffered -vE '^[0-9]+ passed, '
 }
 
 # check_node NAME ARGUMENTS...: the live suites in a node; their lines are shown as they come.
