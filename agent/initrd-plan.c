@@ -28,9 +28,19 @@ static int parse_type(const char *value, char *ret, size_t max)
         return 0;
 }
 
+static int parse_init(const char *value, char *ret, size_t max)
+{
+        size_t n = strlen(value);
+
+        if (value[0] != '/' || n >= max)
+                return -EINVAL;
+        memcpy(ret, value, n + 1);
+        return 0;
+}
+
 int root_plan_parse(const char *cmdline, RootPlan *ret, char **reterr_message)
 {
-        const char *root = NULL, *type = NULL, *tables = NULL;
+        const char *root = NULL, *type = NULL, *tables = NULL, *init = ROOT_INIT_DEFAULT;
         _cleanup_free_ RootPlan *plan = new0(RootPlan, 1);
         _cleanup_free_ char *copy = NULL;
         char *p, *word;
@@ -53,6 +63,8 @@ int root_plan_parse(const char *cmdline, RootPlan *ret, char **reterr_message)
                         root = value;
                 else if ((value = startswith(word, "rootfstype=")))
                         type = value;
+                else if ((value = startswith(word, "init=")))
+                        init = value;
                 else if ((value = startswith(word, "dm-mod.create=")))
                         tables = value;
         }
@@ -66,6 +78,9 @@ int root_plan_parse(const char *cmdline, RootPlan *ret, char **reterr_message)
         if (!type || parse_type(type, plan->type, sizeof(plan->type)) < 0)
                 return error_setf(reterr_message, EINVAL,
                                   "kernel command line: rootfstype= is not the name of a file system");
+        if (parse_init(init, plan->init, sizeof(plan->init)) < 0)
+                return error_setf(reterr_message, EINVAL,
+                                  "kernel command line: init= is not an absolute path, or too long");
         r = dm_tables_parse(tables, &plan->tables, reterr_message);
         if (r < 0)
                 return error_prefixf(reterr_message, r, "kernel command line: dm-mod.create=");

@@ -8,11 +8,14 @@
 
 #include "agent/dm-table.h"
 
-/* root=, rootfstype= and dm-mod.create= of the kernel command line. */
+#define ROOT_INIT_DEFAULT "/usr/bin/kata-agent"
+
+/* root=, rootfstype=, init= and dm-mod.create= of the kernel command line. */
 typedef struct RootPlan {
         DmTables tables;
         unsigned minor;         /* root is /dev/dm-MINOR */
         char type[16];          /* its file system */
+        char init[128];         /* program there that takes over */
 } RootPlan;
 
 int root_plan_parse(const char *cmdline, RootPlan *ret, char **reterr_message);

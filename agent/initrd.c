@@ -28,7 +28,6 @@
 #define MODULES_LIST "/kata/modules.list"
 #define MODULES_FOLDER "/kata/modules"
 #define NEW_ROOT "/newroot"
-#define AGENT_PATH "/usr/bin/kata-agent"
 
 /* A disk of a loaded, emulated machine appears within two seconds. */
 #define DEVICE_TIMEOUT (30 * USEC_PER_SEC)
@@ -217,9 +216,6 @@ static int step_root(RootPlan *plan, char **reterr_message)
         if (mount(device, NEW_ROOT, plan->type, MS_RDONLY, NULL) < 0)
                 return error_setf(reterr_message, errno, "%s (%s): %s", device, plan->type,
                                   strerror(errno));
-        if (access(NEW_ROOT AGENT_PATH, X_OK) < 0)
-                return error_setf(reterr_message, errno, "%s has no " AGENT_PATH ": %s", device,
-                                  strerror(errno));
 
         note("root is %s", device);
         return 0;
@@ -261,8 +257,8 @@ static int step_switch(RootPlan *plan, char **reterr_message)
             chdir("/") < 0)
                 return error_setf(reterr_message, errno, "%s", strerror(errno));
 
-        execl(AGENT_PATH, AGENT_PATH, (char *) NULL);
-        return error_setf(reterr_message, errno, AGENT_PATH ": %s", strerror(errno));
+        execl(plan->init, plan->init, (char *) NULL);
+        return error_setf(reterr_message, errno, "%s: %s", plan->init, strerror(errno));
 }
 
 void initrd_run(void)

@@ -102,9 +102,16 @@ TEST(root)
                                   &plan, NULL));
         ASSERT_EQ(plan.minor, 0);
         ASSERT_STREQ(plan.type, "erofs");
+        ASSERT_STREQ(plan.init, "/usr/bin/kata-agent");
         ASSERT_EQ(plan.tables.n, 1);
 
+        ASSERT_OK(root_plan_parse("root=/dev/dm-0 rootfstype=erofs init=/bin/sh dm-mod.create=\""
+                                  ROOT_DEVICE "\"", &plan, NULL));
+        ASSERT_STREQ(plan.init, "/bin/sh");
+
         check_bad_root("root=/dev/dm-0 rootfstype=erofs", "dm-mod.create= is missing");
+        check_bad_root("root=/dev/dm-0 rootfstype=erofs init=sh dm-mod.create=\"" ROOT_DEVICE "\"",
+                       "init= is not an absolute path");
         check_bad_root("rootfstype=erofs dm-mod.create=\"" ROOT_DEVICE "\"", "root= is not /dev/dm-N");
         check_bad_root("root=/dev/vda rootfstype=erofs dm-mod.create=\"" ROOT_DEVICE "\"",
                        "root= is not /dev/dm-N");

@@ -132,7 +132,7 @@ static const CmdlineItem cmdline_items[] = {
         { NULL, "panic=-1 reboot=t" },
         { has_virtio_console, "console=hvc0 loglevel=4" },
         /* Built in everywhere, and there before any module: also early panics are seen. */
-        { has_serial_console, "console=ttyS0 earlyprintk=ttyS0 loglevel=4" },
+        { has_serial_console, "console=ttyS0 earlyprintk=ttyS0 quiet loglevel=4" },
         { NULL, "scsi_mod.scan=manual" },
 
         /*

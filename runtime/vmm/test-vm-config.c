@@ -148,7 +148,7 @@ TEST(cmdline_initrd)
                         "root=/dev/dm-0 ro rootfstype=erofs rdinit=/init "
                         "dm-mod.create=\"vroot,,,ro,0 3824 verity 1 /dev/vda /dev/vda 4096 4096 "
                         "478 478 sha256 " TEST_ROOT_HASH " " TEST_SALT " 1 panic_on_corruption\" "
-                        "panic=-1 reboot=t console=ttyS0 earlyprintk=ttyS0 loglevel=4 "
+                        "panic=-1 reboot=t console=ttyS0 earlyprintk=ttyS0 quiet loglevel=4 "
                         "scsi_mod.scan=manual "
                         "nolapic_timer no_timer_check tsc=reliable noreplace-smp "
                         "agent.server_addr=serial://agent.channel.0 "
