@@ -44,8 +44,10 @@ static _printf_(1, 2) void note(const char *format, ...)
                 return;
         n = snprintf(text, sizeof(text), "<6>kata-agent: initrd: ");
         va_start(ap, format);
-        vsnprintf(text + n, sizeof(text) - (size_t) n, format, ap);
+        vsnprintf(text + n, sizeof(text) - (size_t) n - 1, format, ap);
         va_end(ap);
+        /* A record without a line feed is kept open for more, and not shown until the next one comes. */
+        strcat(text, "\n");
         (void) !write(fd, text, strlen(text));
 }
 

@@ -60,27 +60,47 @@ static int add_machine(const VmConfig *c, Strv *argv)
                          c->share_tag ? ",memory-backend=ram" : "");
 }
 
-/* "virtio-blk" becomes "-device virtio-blk-pci,options"; options are those of the device alone. */
-static _printf_(3, 4) int add_virtio(const VmConfig *c, Strv *argv, const char *format, ...)
+/* "virtio-blk,options" becomes "-device virtio-blk-pci,options" with more of the machine's. */
+static int add_bus_device(const VmConfig *c, Strv *argv, const char *more, const char *format,
+                          va_list ap)
 {
-        const QemuMachine *m = &machines[c->machine];
         _cleanup_free_ char *text = NULL;
         const char *options;
-        va_list ap;
         int r;
 
-        va_start(ap, format);
-        r = vasprintf(&text, format, ap);
-        va_end(ap);
-        if (r < 0) {
+        if (vasprintf(&text, format, ap) < 0) {
                 text = NULL;
                 return -ENOMEM;
         }
 
         options = text + strcspn(text, ",");
         r = strv_add(argv, "-device");
-        return r < 0 ? r : strv_addf(argv, "%.*s-%s%s%s", (int) (options - text), text, m->bus,
-                                     options, m->virtio);
+        return r < 0 ? r : strv_addf(argv, "%.*s-%s%s%s", (int) (options - text), text,
+                                     machines[c->machine].bus, options, more);
+}
+
+/* A virtio device that QEMU itself is. */
+static _printf_(3, 4) int add_virtio(const VmConfig *c, Strv *argv, const char *format, ...)
+{
+        va_list ap;
+        int r;
+
+        va_start(ap, format);
+        r = add_bus_device(c, argv, machines[c->machine].virtio, format, ap);
+        va_end(ap);
+        return r;
+}
+
+/* One that the kernel or another process is; these have no legacy form. */
+static _printf_(3, 4) int add_vhost(const VmConfig *c, Strv *argv, const char *format, ...)
+{
+        va_list ap;
+        int r;
+
+        va_start(ap, format);
+        r = add_bus_device(c, argv, "", format, ap);
+        va_end(ap);
+        return r;
 }
 
 static int add_memory(const VmConfig *c, Strv *argv)
@@ -218,8 +238,8 @@ static int add_vsock(const VmConfig *c, const QemuFds *fds, Strv *argv)
         if (fds->vhost < 0)
                 return 0;
 
-        return add_virtio(c, argv, "vhost-vsock,guest-cid=%" PRIu32 ",vhostfd=%d", c->cid,
-                          fds->vhost);
+        return add_vhost(c, argv, "vhost-vsock,guest-cid=%" PRIu32 ",vhostfd=%d", c->cid,
+                         fds->vhost);
 }
 
 static int add_share(const VmConfig *c, const QemuFds *fds, Strv *argv)
@@ -230,8 +250,8 @@ static int add_share(const VmConfig *c, const QemuFds *fds, Strv *argv)
                 return 0;
 
         r = add_socket_chardev("share", fds->share, false, argv);
-        return r < 0 ? r : add_virtio(c, argv, "vhost-user-fs,chardev=share,tag=%s,queue-size=1024",
-                                      c->share_tag);
+        return r < 0 ? r : add_vhost(c, argv, "vhost-user-fs,chardev=share,tag=%s,queue-size=1024",
+                                     c->share_tag);
 }
 
 int qemu_build_argv(const VmConfig *c, const QemuFds *fds, const char *kernel_cmdline, Strv *ret)

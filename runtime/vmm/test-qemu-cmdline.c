@@ -214,8 +214,7 @@ TEST(q35)
                         "-chardev",
                         "socket,id=share,fd=8",
                         "-device",
-                        "vhost-user-fs-pci,chardev=share,tag=kataShared,queue-size=1024,"
-                        "disable-legacy=on",
+                        "vhost-user-fs-pci,chardev=share,tag=kataShared,queue-size=1024",
                         "-object",
                         "rng-builtin,id=rng",
                         "-device",
@@ -245,7 +244,7 @@ TEST(q35_kvm_vsock)
         ASSERT_OK(qemu_build_argv(&c, &fds, "KERNEL WORDS", &argv));
         line = strv_join(&argv, " ");
         ASSERT_CONTAINS(line, " isa-serial,index=0,chardev=console -device vhost-vsock-pci,"
-                              "guest-cid=70000,vhostfd=7,disable-legacy=on ");
+                              "guest-cid=70000,vhostfd=7 ");
         ASSERT_NULL(strstr(line, "virtio-serial"));
 }
 
