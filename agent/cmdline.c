@@ -167,8 +167,7 @@ static int handle_word(AgentCmdline *cmdline, char *word, char **reterr_message)
                           "this agent", word);
 }
 
-/* Cuts the next word out of *p and removes its quotes; NULL at the end. */
-static char *next_word(char **p)
+char *cmdline_next_word(char **p)
 {
         char *s = *p + strspn(*p, " \t\n"), *word = s, *out = s;
         bool quoted = false;
@@ -218,7 +217,7 @@ int agent_cmdline_parse(const char *text, AgentCmdline *ret, char **reterr_messa
         if (!copy)
                 return -ENOMEM;
 
-        for (p = copy; (word = next_word(&p));) {
+        for (p = copy; (word = cmdline_next_word(&p));) {
                 /* What follows belongs to the arguments of PID 1, not to the keys. */
                 if (streq(word, "--"))
                         break;

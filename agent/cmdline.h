@@ -37,3 +37,6 @@ int agent_cmdline_parse(const char *text, AgentCmdline *ret, char **reterr_messa
 
 /* Reads /proc/cmdline, at most KERNEL_CMDLINE_MAX bytes. */
 int agent_cmdline_load(AgentCmdline *ret, char **reterr_message);
+
+/* Cuts the next word out of *p and removes its quotes; NULL at the end. */
+char *cmdline_next_word(char **p);

@@ -11,6 +11,7 @@
 
 #include "agent/agent.h"
 #include "agent/init.h"
+#include "agent/initrd.h"
 #include "agent/reaper.h"
 #include "basic/error.h"
 #include "basic/fd.h"
@@ -125,8 +126,11 @@ int main(int argc, char *argv[])
 
         /* The kernel hands words of its command line that it does not know to init as arguments: those
          * say nothing here. */
-        if (getpid() == 1 && geteuid() == 0 && access("/proc/self", F_OK) < 0)
+        if (getpid() == 1 && geteuid() == 0 && access("/proc/self", F_OK) < 0) {
+                /* Returns only if this is the real root already. */
+                initrd_run();
                 run_as_init();
+        }
 
         r = parse_argv(argc, argv);
         if (r <= 0)

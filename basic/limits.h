@@ -19,6 +19,18 @@
 #define OCI_CONFIG_MAX MIB(2)
 #define GUEST_PARAMS_MAX KIB(16)
 #define KERNEL_CMDLINE_MAX 2048U
+#define KERNEL_RELEASE_MAX 64U     /* __NEW_UTS_LEN */
+
+/* The initrd of a kernel of the distribution: modules, their files, and the list of them. */
+#define MODULES_MAX 256U
+#define MODULE_NAME_MAX 55U        /* MODULE_NAME_LEN of 64-bit kernels, less the NUL */
+#define MODULE_FILE_MAX MIB(64)
+#define MODULE_LIST_MAX KIB(64)
+#define INITRD_FILES_MAX 1024U
+#define INITRD_INPUTS_MAX KIB(256)
+/* dm-mod.create= in it: devices, and characters of one table line. */
+#define DM_DEVICES_MAX 8U
+#define DM_PARAMS_MAX 1024U
 
 /* Sandbox definition. */
 #define CONTAINERS_MAX 64U

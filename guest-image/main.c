@@ -7,25 +7,32 @@
 #include "basic/error.h"
 #include "basic/log.h"
 #include "guest-image/build.h"
+#include "guest-image/initrd.h"
 #include "guest-image/verity.h"
 
 #define DEFAULT_AGENT "/usr/bin/kata-agent"
 #define DEFAULT_IMAGE DATADIR "/guest.img"
 #define DEFAULT_PARAMS DATADIR "/guest.params"
+#define DEFAULT_MODULES DATADIR "/distribution.modules"
 
 static const char *arg_root = "/";
 static const char *arg_agent = DEFAULT_AGENT;
 static const char *arg_output_dir;
 static const char *arg_image = DEFAULT_IMAGE;
 static const char *arg_params = DEFAULT_PARAMS;
+static const char *arg_kernel_release;
+static const char *arg_modules_dir;
+static const char *arg_modules = DEFAULT_MODULES;
+static const char *arg_output;
 
 static void help(void)
 {
-        printf("kata-image [OPTIONS...] build|verify\n\n"
+        printf("kata-image [OPTIONS...] build|verify|initrd\n\n"
                "Builds and checks the guest image of kata-systemd.\n\n"
                "Commands:\n"
                "  build                 Make guest.img, guest.params and guest.manifest\n"
-               "  verify                Check an image against its parameters, block by block\n\n"
+               "  verify                Check an image against its parameters, block by block\n"
+               "  initrd                Make the initrd for a kernel of the distribution\n\n"
                "Options of build:\n"
                "  --output-dir DIR      Where the three files go (required)\n"
                "  --agent FILE          The guest agent [" DEFAULT_AGENT "]\n"
@@ -33,6 +40,11 @@ static void help(void)
                "Options of verify:\n"
                "  --image FILE          Image to check [" DEFAULT_IMAGE "]\n"
                "  --params FILE         Its parameters [" DEFAULT_PARAMS "]\n\n"
+               "Options of initrd (and --agent, --root as above):\n"
+               "  --kernel-release R    The kernel, as uname -r tells it [the newest installed]\n"
+               "  --modules-dir DIR     Its modules [/usr/lib/modules/R]\n"
+               "  --modules FILE        Which modules [" DEFAULT_MODULES "]\n"
+               "  --output FILE         Where the initrd goes [" INITRDDIR "/R.img]\n\n"
                "  -h --help             Show this help\n"
                "     --version          Show the version\n\n"
                "See kata-image(1).\n");
@@ -98,12 +110,35 @@ static int verb_verify(void)
         return 1;
 }
 
+static int verb_initrd(void)
+{
+        _cleanup_free_ char *message = NULL;
+        const InitrdOptions options = {
+                .root = arg_root,
+                .release = arg_kernel_release,
+                .modules_dir = arg_modules_dir,
+                .agent = arg_agent,
+                .modules_list = arg_modules,
+                .output = arg_output,
+        };
+        int r;
+
+        r = initrd_build(&options, &message);
+        if (r < 0) {
+                log_error("Initrd not built: %s", error_text(message, r));
+                return 1;
+        }
+
+        return 0;
+}
+
 static const struct {
         const char *name;
         int (*run)(void);
 } verbs[] = {
         { "build", verb_build },
         { "verify", verb_verify },
+        { "initrd", verb_initrd },
 };
 
 int main(int argc, char *argv[])
@@ -115,6 +150,10 @@ int main(int argc, char *argv[])
                 ARG_OUTPUT_DIR,
                 ARG_IMAGE,
                 ARG_PARAMS,
+                ARG_KERNEL_RELEASE,
+                ARG_MODULES_DIR,
+                ARG_MODULES,
+                ARG_OUTPUT,
         };
         static const struct option options[] = {
                 { "help", no_argument, NULL, 'h' },
@@ -124,6 +163,10 @@ int main(int argc, char *argv[])
                 { "output-dir", required_argument, NULL, ARG_OUTPUT_DIR },
                 { "image", required_argument, NULL, ARG_IMAGE },
                 { "params", required_argument, NULL, ARG_PARAMS },
+                { "kernel-release", required_argument, NULL, ARG_KERNEL_RELEASE },
+                { "modules-dir", required_argument, NULL, ARG_MODULES_DIR },
+                { "modules", required_argument, NULL, ARG_MODULES },
+                { "output", required_argument, NULL, ARG_OUTPUT },
                 {}
         };
         int c;
@@ -151,12 +194,24 @@ int main(int argc, char *argv[])
                 case ARG_PARAMS:
                         arg_params = optarg;
                         break;
+                case ARG_KERNEL_RELEASE:
+                        arg_kernel_release = optarg;
+                        break;
+                case ARG_MODULES_DIR:
+                        arg_modules_dir = optarg;
+                        break;
+                case ARG_MODULES:
+                        arg_modules = optarg;
+                        break;
+                case ARG_OUTPUT:
+                        arg_output = optarg;
+                        break;
                 default:
                         return 2;
                 }
 
         if (argc - optind != 1) {
-                log_error("Exactly one command is needed: build or verify; see kata-image --help");
+                log_error("Exactly one command is needed: build, verify or initrd; see kata-image --help");
                 return 2;
         }
 
@@ -164,6 +219,6 @@ int main(int argc, char *argv[])
                 if (streq(argv[optind], verbs[i].name))
                         return verbs[i].run();
 
-        log_error("Unknown command '%s': build or verify; see kata-image --help", argv[optind]);
+        log_error("Unknown command '%s': build, verify or initrd; see kata-image --help", argv[optind]);
         return 2;
 }

@@ -28,7 +28,8 @@ _noreturn_ static void child(const Strv *argv, int out, int err)
         _exit(127);
 }
 
-int run_capture(const Strv *argv, size_t max, char **ret, char **reterr_message)
+int run_capture_data(const Strv *argv, size_t max, char **ret, size_t *ret_size,
+                     char **reterr_message)
 {
         _cleanup_fclose_ FILE *out = tmpfile(), *err = tmpfile();
         _cleanup_free_ char *text = NULL, *complaint = NULL;
@@ -66,11 +67,16 @@ int run_capture(const Strv *argv, size_t max, char **ret, char **reterr_message)
                                   strempty(shown));
         }
 
-        r = read_fd_max(fileno(out), max, &text, NULL);
+        r = read_fd_max(fileno(out), max, &text, ret_size);
         if (r < 0)
                 return error_setf(reterr_message, r, "output of '%s' can not be read: %s", argv->v[0],
                                   strerror(-r));
         if (ret)
                 *ret = TAKE_PTR(text);
         return 0;
+}
+
+int run_capture(const Strv *argv, size_t max, char **ret, char **reterr_message)
+{
+        return run_capture_data(argv, max, ret, NULL, reterr_message);
 }

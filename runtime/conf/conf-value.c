@@ -10,6 +10,7 @@
 #include <signal.h>
 
 #include "basic/error.h"
+#include "basic/kernel-release.h"
 #include "basic/limits.h"
 #include "basic/parse.h"
 #include "basic/strv.h"
@@ -97,7 +98,8 @@ int conf_key_apply(const ConfKey *key, const char *value, void *base)
         /* Only strings have an empty default; their old value must not survive it. */
         if (isempty(value)) {
                 if (key->parse == conf_parse_path || key->parse == conf_parse_string ||
-                    key->parse == conf_parse_user_name || key->parse == conf_parse_hostname)
+                    key->parse == conf_parse_user_name || key->parse == conf_parse_hostname ||
+                    key->parse == conf_parse_path_or_word || key->parse == conf_parse_kernel_release)
                         *(char **) field = mfree(*(char **) field);
                 return 0;
         }
@@ -174,6 +176,20 @@ int conf_parse_path(const ConfKey *key, const char *value, void *field)
         }
 
         return replace_string(field, value);
+}
+
+int conf_parse_path_or_word(const ConfKey *key, const char *value, void *field)
+{
+        for (size_t i = 0; key->words[i]; i++)
+                if (streq(key->words[i], value))
+                        return replace_string(field, value);
+
+        return conf_parse_path(key, value, field);
+}
+
+int conf_parse_kernel_release(const ConfKey *key, const char *value, void *field)
+{
+        return kernel_release_is_valid(value) ? replace_string(field, value) : -EINVAL;
 }
 
 int conf_parse_string(const ConfKey *key, const char *value, void *field)

@@ -25,7 +25,8 @@ struct ConfKey {
         const char *fallback;    /* default as text; "": no parser is called, the field stays 0 */
         const char *accepts;     /* completes "expected ..." */
         const char *description; /* for the shipped file and the manual; may have '\n' */
-        const char *const *words; /* conf_parse_word: the words in enum order, NULL-terminated */
+        /* conf_parse_word: the words in enum order, NULL-terminated; conf_parse_path_or_word */
+        const char *const *words;
         uint64_t min, max;       /* conf_parse_{size,u32,usec}: both included */
         bool multiple;           /* may be given several times; each adds to the field */
 };
@@ -72,6 +73,9 @@ int conf_parse_signal(const ConfKey *key, const char *value, void *field);
 /* uint32_t[2]: UID[:GID] */
 int conf_parse_user_ids(const ConfKey *key, const char *value, void *field);
 
+/* char *: one of the words, or a path as below; the release of a kernel (uname -r) */
+int conf_parse_path_or_word(const ConfKey *key, const char *value, void *field);
+int conf_parse_kernel_release(const ConfKey *key, const char *value, void *field);
 /* char *: an absolute path without "..", printable ASCII, and the two kinds of names */
 int conf_parse_path(const ConfKey *key, const char *value, void *field);
 int conf_parse_string(const ConfKey *key, const char *value, void *field);

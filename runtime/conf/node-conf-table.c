@@ -15,6 +15,8 @@ static const char *const vmm_words[] = {
         [_CONF_VMM_MAX] = NULL,
 };
 
+static const char *const kernel_words[] = { CONF_KERNEL_DISTRIBUTION, NULL };
+
 const char *const conf_accelerator_words[] = {
         [CONF_ACCELERATOR_AUTO] = "auto",
         [CONF_ACCELERATOR_KVM] = "kvm",
@@ -62,9 +64,16 @@ const char *conf_log_level_to_string(ConfLogLevel v)
 #define ACCEPTS_SPAN "a time from 1s to 1h, like 30 or 1min 30s"
 
 const ConfKey node_conf_table[] = {
-        { "Image", "Kernel", conf_parse_path, FIELD(kernel),
-          .fallback = DATADIR "/vmlinux", .accepts = ACCEPTS_PATH,
-          .description = "Guest kernel: an ELF file with a PVH entry point." },
+        { "Image", "Kernel", conf_parse_path_or_word, FIELD(kernel),
+          .fallback = DATADIR "/vmlinux", .accepts = "distribution, or " ACCEPTS_PATH,
+          .words = kernel_words,
+          .description = "Guest kernel: an ELF file with a PVH entry point; or distribution: the\n"
+                         "kernel that the distribution has installed on this host, with the\n"
+                         "initrd made by kata-image initrd." },
+        { "Image", "KernelRelease", conf_parse_kernel_release, FIELD(kernel_release),
+          .fallback = "", .accepts = "a kernel release as uname -r tells it",
+          .description = "With Kernel=distribution: which kernel; empty: the newest, of equal\n"
+                         "ones that for clouds." },
         { "Image", "Image", conf_parse_path, FIELD(image),
           .fallback = DATADIR "/guest.img", .accepts = ACCEPTS_PATH,
           .description = "Guest root file system: erofs followed by its dm-verity hash tree, as\n"

@@ -29,6 +29,7 @@ NodeConf *node_conf_free(NodeConf *conf)
                 return NULL;
 
         free(conf->kernel);
+        free(conf->kernel_release);
         free(conf->image);
         free(conf->image_parameters);
         free(conf->qemu_path);

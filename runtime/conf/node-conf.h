@@ -44,10 +44,14 @@ typedef enum ConfLogLevel {
         _CONF_LOG_LEVEL_MAX,
 } ConfLogLevel;
 
+/* Kernel= says this instead of a path: the kernel that the distribution has installed on the host. */
+#define CONF_KERNEL_DISTRIBUTION "distribution"
+
 /* Every pointer is owned. Strings are never NULL unless it is said here. */
 typedef struct NodeConf {
         /* [Image]: absolute paths; that they exist is not checked here */
-        char *kernel;           /* Kernel=: PVH ELF */
+        char *kernel;           /* Kernel=: PVH ELF, or CONF_KERNEL_DISTRIBUTION */
+        char *kernel_release;   /* KernelRelease=; NULL: the newest */
         char *image;            /* Image=: erofs + hash tree */
         char *image_parameters; /* Parameters=: guest.params */
 

@@ -50,6 +50,7 @@ TEST(defaults)
 
         ASSERT_OK(node_conf_load(root, &conf, NULL));
         ASSERT_STREQ(conf->kernel, DATADIR "/vmlinux");
+        ASSERT_NULL(conf->kernel_release);
         ASSERT_STREQ(conf->user, "kata");
         ASSERT_STREQ(conf->kernel_parameters, "");
         ASSERT_NULL(conf->qemu_path);
@@ -110,7 +111,8 @@ static const struct {
         { "\n[Machine]\nVCPUs=0\n",
           "50-x.conf:3: [Machine] VCPUs=0: expected a number from 1 to 32", EINVAL },
         { "[Machine]\nVMM=firecracker\n", "VMM=firecracker: expected qemu", EINVAL },
-        { "[Image]\nKernel=vmlinux\n", "Kernel=vmlinux: expected an absolute path", EINVAL },
+        { "[Image]\nKernelRelease=../x\n", "KernelRelease=../x: expected a kernel release", EINVAL },
+        { "[Image]\nKernel=vmlinux\n", "Kernel=vmlinux: expected distribution, or an absolute path", EINVAL },
         { "[Agent]\nBootTimeout=0\n", "expected a time from 1s", EINVAL },
         { "[Machine]\nMemory=1G\nColour=red\n",
           "50-x.conf:3: [Machine] Colour=: unknown key; known are VMM=", EINVAL },

@@ -15,6 +15,7 @@
 #include "runtime/oci/spec-load.h"
 #include "runtime/sandbox/sandbox-internal.h"
 #include "runtime/store/share.h"
+#include "runtime/vmm/distribution.h"
 #include "runtime/vmm/host-caps.h"
 #include "runtime/vmm/vsock-cid.h"
 
@@ -101,6 +102,30 @@ static int set_string(char **target, const char *value)
         return *target ? 0 : -ENOMEM;
 }
 
+/* The kernel decides about the machine: one of a distribution needs PCI and an initrd with its modules. */
+static int plan_kernel(Sandbox *s, char **reterr_message)
+{
+        _cleanup_(distribution_kernel_done) DistributionKernel d = {};
+        int r;
+
+        if (!streq(s->node->kernel, CONF_KERNEL_DISTRIBUTION)) {
+                if (s->node->kernel_release)
+                        return error_setf(reterr_message, EINVAL,
+                                          "KernelRelease= of kata.conf needs Kernel=distribution");
+                s->config.machine = VM_MACHINE_MICROVM;
+                return set_string(&s->config.kernel_path, s->node->kernel);
+        }
+
+        r = distribution_kernel_find(NULL, INITRDDIR, s->node->kernel_release, &d, reterr_message);
+        if (r < 0)
+                return r;
+
+        log_info("Sandbox '%s' boots kernel %s of the distribution", s->id, d.kernel.release);
+        s->config.machine = VM_MACHINE_Q35;
+        r = set_string(&s->config.kernel_path, d.kernel.image);
+        return r < 0 ? r : set_string(&s->config.initrd_path, d.initrd);
+}
+
 /* Returns an exit status, as sandbox_plan(). */
 static int plan_machine(Sandbox *s, char **reterr_message)
 {
@@ -133,8 +158,6 @@ static int plan_machine(Sandbox *s, char **reterr_message)
         if (r >= 0)
                 r = set_string(&s->config.run_dir, s->run_dir);
         if (r >= 0)
-                r = set_string(&s->config.kernel_path, s->node->kernel);
-        if (r >= 0)
                 r = set_string(&s->config.image_path, s->node->image);
         if (r >= 0)
                 r = set_string(&s->config.share_tag, AGENT_SHARE_TAG);
@@ -145,7 +168,9 @@ static int plan_machine(Sandbox *s, char **reterr_message)
         if (r < 0)
                 return EX_OSERR;
 
-        r = guest_params_load(s->node->image_parameters, &s->config.params, reterr_message);
+        r = plan_kernel(s, reterr_message);
+        if (r >= 0)
+                r = guest_params_load(s->node->image_parameters, &s->config.params, reterr_message);
         if (r >= 0)
                 r = vm_config_open(&s->config, s->node->image_parameters, reterr_message);
         return r < 0 ? EX_CONFIG : 0;

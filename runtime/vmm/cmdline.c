@@ -37,9 +37,24 @@ static bool is_large(const VmConfig *c)
         return c->memory > UINT64_C(3) << 30;
 }
 
-static bool has_console(const VmConfig *c)
+static bool is_root_by_kernel(const VmConfig *c)
 {
-        return c->console;
+        return !c->initrd_path;
+}
+
+static bool is_root_by_initrd(const VmConfig *c)
+{
+        return c->initrd_path;
+}
+
+static bool has_virtio_console(const VmConfig *c)
+{
+        return c->console && c->machine == VM_MACHINE_MICROVM;
+}
+
+static bool has_serial_console(const VmConfig *c)
+{
+        return c->console && c->machine == VM_MACHINE_Q35;
 }
 
 static bool is_vsock(const VmConfig *c)
@@ -106,13 +121,18 @@ static int add_operator(const VmConfig *c, Strv *words)
 }
 
 static const CmdlineItem cmdline_items[] = {
-        { NULL, "root=/dev/dm-0 ro rootfstype=erofs init=/usr/bin/kata-agent" },
+        { NULL, "root=/dev/dm-0 ro rootfstype=erofs" },
+        { is_root_by_kernel, "init=/usr/bin/kata-agent" },
+        /* The agent in the initrd reads root=, rootfstype= and the table as the kernel would. */
+        { is_root_by_initrd, "rdinit=/init" },
         { NULL, NULL, add_verity },
-        { NULL, "dm-mod.waitfor=/dev/vda" },
+        { is_root_by_kernel, "dm-mod.waitfor=/dev/vda" },
 
         /* An end of any kind is a reset, which the VMM turns into its exit. */
         { NULL, "panic=-1 reboot=t" },
-        { has_console, "console=hvc0 loglevel=4" },
+        { has_virtio_console, "console=hvc0 loglevel=4" },
+        /* Built in everywhere, and there before any module: also early panics are seen. */
+        { has_serial_console, "console=ttyS0 earlyprintk=ttyS0 quiet loglevel=4" },
         { NULL, "scsi_mod.scan=manual" },
 
         /*

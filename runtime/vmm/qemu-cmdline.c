@@ -4,22 +4,103 @@
 #include "runtime/vmm/qemu-cmdline.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 
 #include "runtime/vmm/cmdline.h"
 
+/* What differs between the machines. */
+typedef struct QemuMachine {
+        const char *name;               /* with the options that are always the same */
+        const char *tcg, *kvm;          /* options for one of the accelerators */
+        const char *const *arguments;   /* beside -machine, NULL-terminated */
+        const char *bus;                /* virtio-blk-BUS and so on */
+        const char *virtio;             /* options of each virtio device of QEMU's own */
+        bool serial_console;            /* on a serial port, not on a virtio port */
+} QemuMachine;
+
+static const char *const microvm_arguments[] = {
+        /* vhost-user devices refuse legacy virtio, and nothing here wants it. */
+        "-global", "virtio-mmio.force-legacy=false", NULL,
+};
+
+/* In QEMU's own data directory, from the package that has the program. */
+static const char *const q35_arguments[] = { "-bios", "qboot.rom", NULL };
+
+static const QemuMachine machines[_VM_MACHINE_MAX] = {
+        [VM_MACHINE_MICROVM] = {
+                .name = "microvm,acpi=off,pcie=off",
+                .tcg = "pit=on,pic=on,rtc=on,isa-serial=off",
+                .kvm = "pit=off,pic=off,rtc=off,isa-serial=off",
+                .arguments = microvm_arguments,
+                .bus = "device",
+                .virtio = "",
+        },
+        [VM_MACHINE_Q35] = {
+                .name = "q35,usb=off,sata=off,smbus=off,smm=off,vmport=off,i8042=off,graphics=off",
+                .tcg = "hpet=off",
+                .kvm = "hpet=off",
+                .arguments = q35_arguments,
+                .bus = "pci",
+                /* No I/O ports: no driver of these kernels needs the legacy form. */
+                .virtio = ",disable-legacy=on",
+                .serial_console = true,
+        },
+};
+
 static int add_machine(const VmConfig *c, Strv *argv)
 {
-        const bool tcg = c->accel == VM_ACCEL_TCG;
-        const char *legacy = tcg ? "on" : "off";
+        const QemuMachine *m = &machines[c->machine];
 
         /*
          * mem-merge: pages shared between guests are a timing channel. dump-guest-core: see
          * spawn.c.
          */
-        return strv_addf(argv,
-                         "microvm,acpi=off,pcie=off,pit=%s,pic=%s,rtc=%s,isa-serial=off,"
-                         "mem-merge=off,dump-guest-core=off%s",
-                         legacy, legacy, legacy, c->share_tag ? ",memory-backend=ram" : "");
+        return strv_addf(argv, "%s,%s,mem-merge=off,dump-guest-core=off%s", m->name,
+                         c->accel == VM_ACCEL_TCG ? m->tcg : m->kvm,
+                         c->share_tag ? ",memory-backend=ram" : "");
+}
+
+/* "virtio-blk,options" becomes "-device virtio-blk-pci,options" with more of the machine's. */
+static int add_bus_device(const VmConfig *c, Strv *argv, const char *more, const char *format,
+                          va_list ap)
+{
+        _cleanup_free_ char *text = NULL;
+        const char *options;
+        int r;
+
+        if (vasprintf(&text, format, ap) < 0) {
+                text = NULL;
+                return -ENOMEM;
+        }
+
+        options = text + strcspn(text, ",");
+        r = strv_add(argv, "-device");
+        return r < 0 ? r : strv_addf(argv, "%.*s-%s%s%s", (int) (options - text), text,
+                                     machines[c->machine].bus, options, more);
+}
+
+/* A virtio device that QEMU itself is. */
+static _printf_(3, 4) int add_virtio(const VmConfig *c, Strv *argv, const char *format, ...)
+{
+        va_list ap;
+        int r;
+
+        va_start(ap, format);
+        r = add_bus_device(c, argv, machines[c->machine].virtio, format, ap);
+        va_end(ap);
+        return r;
+}
+
+/* One that the kernel or another process is; these have no legacy form. */
+static _printf_(3, 4) int add_vhost(const VmConfig *c, Strv *argv, const char *format, ...)
+{
+        va_list ap;
+        int r;
+
+        va_start(ap, format);
+        r = add_bus_device(c, argv, "", format, ap);
+        va_end(ap);
+        return r;
 }
 
 static int add_memory(const VmConfig *c, Strv *argv)
@@ -66,14 +147,18 @@ static int add_base(const VmConfig *c, const QemuFds *fds, const char *kernel_cm
                 r = strv_add_many(argv, "-nodefaults", "-no-user-config", "-display", "none",
                                 "-no-reboot", "-S", "-sandbox",
                                 "on,obsolete=deny,elevateprivileges=deny,spawn=deny,"
-                                "resourcecontrol=deny",
-                                /*
-                                 * vhost-user devices refuse legacy virtio, and nothing here
-                                 * wants it.
-                                 */
-                                "-global", "virtio-mmio.force-legacy=false", "-kernel", NULL);
+                                "resourcecontrol=deny", NULL);
+        for (const char *const *a = machines[c->machine].arguments; r >= 0 && *a; a++)
+                r = strv_add(argv, *a);
+        if (r >= 0)
+                r = strv_add(argv, "-kernel");
         if (r >= 0)
                 r = strv_addf(argv, "/proc/self/fd/%d", fds->kernel);
+        if (r >= 0 && fds->initrd >= 0) {
+                r = strv_add(argv, "-initrd");
+                if (r >= 0)
+                        r = strv_addf(argv, "/proc/self/fd/%d", fds->initrd);
+        }
         if (r >= 0)
                 r = strv_add_many(argv, "-append", kernel_cmdline, NULL);
 
@@ -103,7 +188,7 @@ static int add_control(const QemuFds *fds, Strv *argv)
 }
 
 /* Read-only three times: the descriptor, the block node and the device. */
-static int add_root_disk(const QemuFds *fds, Strv *argv)
+static int add_root_disk(const VmConfig *c, const QemuFds *fds, Strv *argv)
 {
         int r;
 
@@ -115,18 +200,24 @@ static int add_root_disk(const QemuFds *fds, Strv *argv)
                                   "driver=raw,node-name=root,read-only=on,file.driver=file,"
                                   "file.filename=/dev/fdset/1,file.read-only=on,"
                                   "file.auto-read-only=off", NULL);
-        return r < 0 ? r : add_device(argv, "virtio-blk-device,drive=root,id=root-disk");
+        return r < 0 ? r : add_virtio(c, argv, "virtio-blk,drive=root,id=root-disk");
 }
 
 static int add_serial(const VmConfig *c, const QemuFds *fds, Strv *argv)
 {
-        int r;
+        const bool isa = machines[c->machine].serial_console;
+        int r = 0;
 
-        if (fds->console < 0 && fds->agent < 0)
-                return 0;
+        if (isa && fds->console >= 0) {
+                r = add_socket_chardev("console", fds->console, true, argv);
+                if (r >= 0)
+                        r = add_device(argv, "isa-serial,index=0,chardev=console");
+        }
+        if (r < 0 || ((isa || fds->console < 0) && fds->agent < 0))
+                return r;
 
-        r = add_device(argv, "virtio-serial-device,id=serial,max_ports=4");
-        if (r >= 0 && fds->console >= 0) {
+        r = add_virtio(c, argv, "virtio-serial,id=serial,max_ports=4");
+        if (r >= 0 && !isa && fds->console >= 0) {
                 r = add_socket_chardev("console", fds->console, true, argv);
                 if (r >= 0)
                         r = add_device(argv, "virtconsole,bus=serial.0,nr=0,chardev=console,name="
@@ -144,15 +235,11 @@ static int add_serial(const VmConfig *c, const QemuFds *fds, Strv *argv)
 
 static int add_vsock(const VmConfig *c, const QemuFds *fds, Strv *argv)
 {
-        int r;
-
         if (fds->vhost < 0)
                 return 0;
 
-        r = strv_add(argv, "-device");
-        return r < 0 ? r
-                     : strv_addf(argv, "vhost-vsock-device,guest-cid=%" PRIu32 ",vhostfd=%d",
-                                       c->cid, fds->vhost);
+        return add_vhost(c, argv, "vhost-vsock,guest-cid=%" PRIu32 ",vhostfd=%d", c->cid,
+                         fds->vhost);
 }
 
 static int add_share(const VmConfig *c, const QemuFds *fds, Strv *argv)
@@ -163,11 +250,8 @@ static int add_share(const VmConfig *c, const QemuFds *fds, Strv *argv)
                 return 0;
 
         r = add_socket_chardev("share", fds->share, false, argv);
-        if (r >= 0)
-                r = strv_add(argv, "-device");
-        return r < 0 ? r
-                     : strv_addf(argv, "vhost-user-fs-device,chardev=share,tag=%s,queue-size=1024",
-                                       c->share_tag);
+        return r < 0 ? r : add_vhost(c, argv, "vhost-user-fs,chardev=share,tag=%s,queue-size=1024",
+                                     c->share_tag);
 }
 
 int qemu_build_argv(const VmConfig *c, const QemuFds *fds, const char *kernel_cmdline, Strv *ret)
@@ -179,7 +263,7 @@ int qemu_build_argv(const VmConfig *c, const QemuFds *fds, const char *kernel_cm
         if (r >= 0)
                 r = add_control(fds, &argv);
         if (r >= 0)
-                r = add_root_disk(fds, &argv);
+                r = add_root_disk(c, fds, &argv);
         if (r >= 0)
                 r = add_serial(c, fds, &argv);
         if (r >= 0)
@@ -188,9 +272,11 @@ int qemu_build_argv(const VmConfig *c, const QemuFds *fds, const char *kernel_cm
                 r = add_share(c, fds, &argv);
         /* Entropy from getrandom(2) of the host; pages that the guest frees go back to the host. */
         if (r >= 0)
-                r = strv_add_many(&argv, "-object", "rng-builtin,id=rng",
-                                  "-device", "virtio-rng-device,rng=rng",
-                                  "-device", "virtio-balloon-device,free-page-reporting=on", NULL);
+                r = strv_add_many(&argv, "-object", "rng-builtin,id=rng", NULL);
+        if (r >= 0)
+                r = add_virtio(c, &argv, "virtio-rng,rng=rng");
+        if (r >= 0)
+                r = add_virtio(c, &argv, "virtio-balloon,free-page-reporting=on");
         if (r < 0)
                 return r;
 

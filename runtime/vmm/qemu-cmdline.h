@@ -2,13 +2,17 @@
 #pragma once
 
 /*
- * Command line of QEMU's microvm machine, from a validated VmConfig and the numbers its
+ * Command line of QEMU's machines microvm and q35, from a validated VmConfig and the numbers its
  * descriptors will have. Pure. Every host resource comes as a descriptor, so that QEMU opens
  * nothing but its own firmware, the kernel it was handed, and /dev/kvm.
  *
  * Facts: microvm needs pit, pic and rtc under TCG, acpi=off (with acpi=on and several virtio-mmio
  * devices it hangs in timer set-up) and then has eight transports; QEMU adds virtio_mmio.device=
  * for each to the kernel command line. Checked with 7.2 and 10.0.
+ *
+ * q35 is for kernels of a distribution: those of Debian have neither virtio-mmio devices from the
+ * command line nor a virtio console that is there from the start, so devices are on PCI and the
+ * console is a serial port. Its firmware is qboot, which does no more than hand the kernel over.
  */
 
 #include "basic/strv.h"
@@ -23,6 +27,7 @@ typedef struct QemuFds {
         int agent;
         int vhost;
         int share;              /* connected socket */
+        int initrd;
 } QemuFds;
 
 int qemu_build_argv(

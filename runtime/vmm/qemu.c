@@ -63,7 +63,7 @@ static int qemu_prepare(
 {
         QemuFds fds = {
                 .kernel = -EBADF, .image = -EBADF, .qmp = -EBADF, .console = -EBADF,
-                .agent = -EBADF, .vhost = -EBADF, .share = -EBADF,
+                .agent = -EBADF, .vhost = -EBADF, .share = -EBADF, .initrd = -EBADF,
         };
         _cleanup_free_ char *cmdline = NULL;
         int r;
@@ -85,6 +85,8 @@ static int qemu_prepare(
                 r = add_inherited(command, config->vhost_fd, &fds.vhost);
         if (r >= 0)
                 r = add_inherited(command, config->share_fd, &fds.share);
+        if (r >= 0)
+                r = add_inherited(command, config->initrd_fd, &fds.initrd);
         if (r < 0)
                 return r;
 

@@ -85,7 +85,7 @@ TEST(tcg_serial_share)
                         NULL,
         };
         _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_TCG, VM_TRANSPORT_SERIAL);
-        const QemuFds fds = { 3, 4, 5, 6, 7, -EBADF, 8 };
+        const QemuFds fds = { 3, 4, 5, 6, 7, -EBADF, 8, -EBADF };
         _cleanup_(strv_done) Strv argv = {};
 
         ASSERT_OK(qemu_build_argv(&c, &fds, "KERNEL WORDS", &argv));
@@ -145,13 +145,107 @@ TEST(kvm_vsock)
                         NULL,
         };
         _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_KVM, VM_TRANSPORT_VSOCK);
-        const QemuFds fds = { 3, 4, 5, -EBADF, -EBADF, 6, -EBADF };
+        const QemuFds fds = { 3, 4, 5, -EBADF, -EBADF, 6, -EBADF, -EBADF };
         _cleanup_(strv_done) Strv argv = {};
 
         c.vcpus = 2;
         c.console = false;
         ASSERT_OK(qemu_build_argv(&c, &fds, "KERNEL WORDS", &argv));
         check_argv(&argv, golden);
+}
+
+/* A kernel of the distribution: PCI, an initrd, and the console on a serial port. */
+TEST(q35)
+{
+        static const char *const golden[] = {
+                        "/usr/bin/qemu-system-x86_64",
+                        "-name",
+                        "guest=kata-web,debug-threads=on",
+                        "-machine",
+                        "q35,usb=off,sata=off,smbus=off,smm=off,vmport=off,i8042=off,graphics=off,"
+                        "hpet=off,mem-merge=off,dump-guest-core=off,memory-backend=ram",
+                        "-accel",
+                        "tcg",
+                        "-cpu",
+                        "max",
+                        "-smp",
+                        "cpus=1,maxcpus=1",
+                        "-m",
+                        "size=256M",
+                        "-object",
+                        "memory-backend-memfd,id=ram,size=256M,share=on",
+                        "-nodefaults",
+                        "-no-user-config",
+                        "-display",
+                        "none",
+                        "-no-reboot",
+                        "-S",
+                        "-sandbox",
+                        "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+                        "-bios",
+                        "qboot.rom",
+                        "-kernel",
+                        "/proc/self/fd/3",
+                        "-initrd",
+                        "/proc/self/fd/9",
+                        "-append",
+                        "KERNEL WORDS",
+                        "-chardev",
+                        "socket,id=qmp,fd=5,server=on,wait=off",
+                        "-mon",
+                        "chardev=qmp,mode=control",
+                        "-add-fd",
+                        "fd=4,set=1,opaque=guest-image",
+                        "-blockdev",
+                        "driver=raw,node-name=root,read-only=on,file.driver=file,"
+                        "file.filename=/dev/fdset/1,file.read-only=on,file.auto-read-only=off",
+                        "-device",
+                        "virtio-blk-pci,drive=root,id=root-disk,disable-legacy=on",
+                        "-chardev",
+                        "socket,id=console,fd=6,server=on,wait=off",
+                        "-device",
+                        "isa-serial,index=0,chardev=console",
+                        "-device",
+                        "virtio-serial-pci,id=serial,max_ports=4,disable-legacy=on",
+                        "-chardev",
+                        "socket,id=agent,fd=7,server=on,wait=off",
+                        "-device",
+                        "virtserialport,bus=serial.0,nr=1,chardev=agent,name=agent.channel.0",
+                        "-chardev",
+                        "socket,id=share,fd=8",
+                        "-device",
+                        "vhost-user-fs-pci,chardev=share,tag=kataShared,queue-size=1024",
+                        "-object",
+                        "rng-builtin,id=rng",
+                        "-device",
+                        "virtio-rng-pci,rng=rng,disable-legacy=on",
+                        "-device",
+                        "virtio-balloon-pci,free-page-reporting=on,disable-legacy=on",
+                        NULL,
+        };
+        _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_TCG, VM_TRANSPORT_SERIAL);
+        const QemuFds fds = { 3, 4, 5, 6, 7, -EBADF, 8, 9 };
+        _cleanup_(strv_done) Strv argv = {};
+
+        c.machine = VM_MACHINE_Q35;
+        ASSERT_OK(qemu_build_argv(&c, &fds, "KERNEL WORDS", &argv));
+        check_argv(&argv, golden);
+}
+
+/* Without the agent's port there is no need of a virtio-serial device: the console is elsewhere. */
+TEST(q35_kvm_vsock)
+{
+        _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_KVM, VM_TRANSPORT_VSOCK);
+        const QemuFds fds = { 3, 4, 5, 6, -EBADF, 7, -EBADF, 9 };
+        _cleanup_(strv_done) Strv argv = {};
+        _cleanup_free_ char *line = NULL;
+
+        c.machine = VM_MACHINE_Q35;
+        ASSERT_OK(qemu_build_argv(&c, &fds, "KERNEL WORDS", &argv));
+        line = strv_join(&argv, " ");
+        ASSERT_CONTAINS(line, " isa-serial,index=0,chardev=console -device vhost-vsock-pci,"
+                              "guest-cid=70000,vhostfd=7 ");
+        ASSERT_NULL(strstr(line, "virtio-serial"));
 }
 
 DEFINE_TEST_MAIN

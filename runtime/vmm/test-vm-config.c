@@ -53,6 +53,10 @@ TEST(invalid)
         CHECK(run_dir, NULL, "run-time directory");
         CHECK(kernel_fd, -EBADF, "is not open");
         CHECK(image_fd, -EBADF, "is not open");
+        CHECK(machine, _VM_MACHINE_MAX, "machine is not set");
+        CHECK(machine, VM_MACHINE_Q35, "q35 boots with an initrd");
+        CHECK(initrd_path, bad_id, "initrd ../x is not open");
+        CHECK(initrd_fd, 0, "is not open");
         CHECK(params.data_blocks, 0, "verity");
         CHECK(memory, MIB(1), "memory");
         CHECK(memory, VM_MEMORY_MAX + MIB(1), "memory");
@@ -127,6 +131,30 @@ TEST(cmdline_kvm_vsock)
                         "agent.server_addr=vsock://-1:1024 "
                         "agent.log_vport=1025 agent.passfd_listener_port=1027 "
                         "agent.notify=vsock:2:70000");
+}
+
+/* The agent in the initrd does what our kernel does; the console is there before any module. */
+TEST(cmdline_initrd)
+{
+        _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_TCG, VM_TRANSPORT_SERIAL);
+        _cleanup_free_ char *line = NULL;
+
+        c.machine = VM_MACHINE_Q35;
+        c.initrd_path = strdup("/var/lib/kata/initrd/6.12.img");
+        c.initrd_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        ASSERT_OK(vm_config_validate(&c, NULL));
+        ASSERT_OK(kernel_cmdline_build(&c, &line, NULL));
+        ASSERT_STREQ(line,
+                        "root=/dev/dm-0 ro rootfstype=erofs rdinit=/init "
+                        "dm-mod.create=\"vroot,,,ro,0 3824 verity 1 /dev/vda /dev/vda 4096 4096 "
+                        "478 478 sha256 " TEST_ROOT_HASH " " TEST_SALT " 1 panic_on_corruption\" "
+                        "panic=-1 reboot=t console=ttyS0 earlyprintk=ttyS0 quiet loglevel=4 "
+                        "scsi_mod.scan=manual "
+                        "nolapic_timer no_timer_check tsc=reliable noreplace-smp "
+                        "agent.server_addr=serial://agent.channel.0 "
+                        "agent.log_vport=1025 agent.passfd_listener_port=1027 "
+                        "agent.notify=mux:1029 "
+                        "agent.log=debug nokaslr");
 }
 
 TEST(cmdline_emulated_smp)

@@ -56,6 +56,7 @@ VmTransport vm_transport_from_string(const char *s)
 void vm_config_close_fds(VmConfig *config)
 {
         config->kernel_fd = safe_close(config->kernel_fd);
+        config->initrd_fd = safe_close(config->initrd_fd);
         config->image_fd = safe_close(config->image_fd);
         config->vhost_fd = safe_close(config->vhost_fd);
         config->share_fd = safe_close(config->share_fd);
@@ -68,6 +69,7 @@ void vm_config_done(VmConfig *config)
         free(config->vmm_path);
         free(config->run_dir);
         free(config->kernel_path);
+        free(config->initrd_path);
         free(config->image_path);
         free(config->share_tag);
         free(config->agent_log_level);
@@ -98,31 +100,64 @@ static int open_regular(const char *what, const char *path, int *ret, char **ret
         return 0;
 }
 
-/* The form that all back ends boot: an ELF program with a PVH entry. What else there is, the VMM tells. */
-static int check_kernel(const char *path, int fd, char **reterr_message)
+/* The form that a machine boots, by its magic. What else may be wrong, the VMM tells. */
+static int check_kernel(VmMachine machine, const char *path, int fd, char **reterr_message)
 {
-        uint8_t magic[4];
+        static const struct {
+                off_t offset;
+                char magic[5];
+                const char *what;
+        } forms[_VM_MACHINE_MAX] = {
+                [VM_MACHINE_MICROVM] = { 0, "\177ELF", "an uncompressed ELF kernel (vmlinux)" },
+                /* Documentation/arch/x86/boot.rst */
+                [VM_MACHINE_Q35] = { 0x202, "HdrS", "a compressed x86 kernel (bzImage, vmlinuz)" },
+        };
+        char magic[4];
 
-        if (pread(fd, magic, sizeof(magic), 0) == (ssize_t) sizeof(magic) &&
-            memcmp(magic, "\177ELF", sizeof(magic)) == 0)
+        if (pread(fd, magic, sizeof(magic), forms[machine].offset) == (ssize_t) sizeof(magic) &&
+            memcmp(magic, forms[machine].magic, sizeof(magic)) == 0)
                 return 0;
 
-        return error_setf(reterr_message, ENOEXEC,
-                        "guest kernel '%s' is not an uncompressed ELF kernel (vmlinux)", path);
+        return error_setf(reterr_message, ENOEXEC, "guest kernel '%s' is not %s", path,
+                          forms[machine].what);
+}
+
+/* These two the VMM opens again, as its own user: QEMU takes only names for them. */
+static int check_readable(const char *what, const char *path, int fd, char **reterr_message)
+{
+        struct stat st;
+
+        if (fstat(fd, &st) < 0)
+                return error_setf(reterr_message, errno, "%s %s: %s", what, path, strerror(errno));
+        if (!(st.st_mode & S_IROTH))
+                return error_setf(reterr_message, EACCES,
+                                  "%s %s can not be read by the VMM, which is another user: chmod o+r %s",
+                                  what, path, path);
+        return 0;
 }
 
 int vm_config_open(VmConfig *config, const char *params_path, char **reterr_message)
 {
-        _cleanup_close_ int kernel = -EBADF, image = -EBADF;
+        _cleanup_close_ int kernel = -EBADF, initrd = -EBADF, image = -EBADF;
         int r;
 
         r = open_regular("guest kernel", config->kernel_path, &kernel, reterr_message);
         if (r < 0)
                 return r;
 
-        r = check_kernel(config->kernel_path, kernel, reterr_message);
+        r = check_kernel(config->machine, config->kernel_path, kernel, reterr_message);
+        if (r >= 0)
+                r = check_readable("guest kernel", config->kernel_path, kernel, reterr_message);
         if (r < 0)
                 return r;
+
+        if (config->initrd_path) {
+                r = open_regular("initrd", config->initrd_path, &initrd, reterr_message);
+                if (r >= 0)
+                        r = check_readable("initrd", config->initrd_path, initrd, reterr_message);
+                if (r < 0)
+                        return r;
+        }
 
         r = open_regular("guest image", config->image_path, &image, reterr_message);
         if (r < 0)
@@ -134,8 +169,10 @@ int vm_config_open(VmConfig *config, const char *params_path, char **reterr_mess
                 return r;
 
         safe_close(config->kernel_fd);
+        safe_close(config->initrd_fd);
         safe_close(config->image_fd);
         config->kernel_fd = TAKE_FD(kernel);
+        config->initrd_fd = TAKE_FD(initrd);
         config->image_fd = TAKE_FD(image);
         return 0;
 }
@@ -178,6 +215,13 @@ static int validate_paths(const VmConfig *c, char **reterr_message)
         if (c->image_fd < 0)
                 return error_setf(
                                 reterr_message, EBADF, "guest image %s is not open", c->image_path);
+        if (!c->initrd_path != (c->initrd_fd < 0))
+                return error_setf(reterr_message, EBADF, "initrd %s is not open",
+                                  strempty(c->initrd_path));
+        /* One goes with the other: who has an initrd has modules, and those want PCI. */
+        if ((c->machine == VM_MACHINE_Q35) != (c->initrd_fd >= 0))
+                return error_setf(reterr_message, EINVAL,
+                                  "machine q35 boots with an initrd, microvm without one");
         if (c->params.data_blocks == 0)
                 return error_setf(reterr_message, EINVAL, "guest image %s has no verity parameters",
                                   c->image_path);
@@ -279,6 +323,8 @@ int vm_config_validate(const VmConfig *config, char **reterr_message)
 
         if (isempty(config->id) || !id_is_valid(config->id, SANDBOX_ID_MAX))
                 return error_setf(reterr_message, EINVAL, "sandbox id is not valid");
+        if ((unsigned) config->machine >= _VM_MACHINE_MAX)
+                return error_setf(reterr_message, EINVAL, "machine is not set");
         if (!vm_accel_to_string(config->accel))
                 return error_setf(reterr_message, EINVAL, "accelerator of the machine is not set");
 

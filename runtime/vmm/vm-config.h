@@ -27,14 +27,24 @@ typedef enum VmTransport {
         _VM_TRANSPORT_INVALID = -EINVAL,
 } VmTransport;
 
+/* What the virtual hardware looks like, and which form of kernel it boots. */
+typedef enum VmMachine {
+        VM_MACHINE_MICROVM,     /* virtio-mmio; uncompressed ELF kernel with PVH entry, no initrd */
+        VM_MACHINE_Q35,         /* virtio-pci, firmware tables; bzImage with initrd */
+        _VM_MACHINE_MAX,
+} VmMachine;
+
 typedef struct VmConfig {
         char *id;               /* the sandbox; becomes the machine's name */
         char *vmm_path;         /* program of the back end */
         /* directory of the sandbox below /run/kata, root only; the control sockets live here */
         char *run_dir;
 
-        char *kernel_path;      /* PVH vmlinux */
+        VmMachine machine;
+        char *kernel_path;      /* in the form of the machine */
         int kernel_fd;          /* read-only, of kernel_path */
+        char *initrd_path;      /* sets the root up and mounts it; NULL: the kernel does */
+        int initrd_fd;          /* read-only, of initrd_path */
         char *image_path;       /* erofs and its hash tree in one file */
         int image_fd;           /* read-only, of image_path */
         GuestParams params;     /* of that image */
@@ -63,6 +73,7 @@ typedef struct VmConfig {
 #define VM_CONFIG_INIT                                                                             \
         ((VmConfig) {                                                                              \
                 .kernel_fd = -EBADF, .image_fd = -EBADF, .vhost_fd = -EBADF, .share_fd = -EBADF,   \
+                .initrd_fd = -EBADF,                                                               \
                 .accel = _VM_ACCEL_INVALID, .transport = _VM_TRANSPORT_INVALID,                    \
                 .uid = (uid_t) -1, .gid = (gid_t) -1,                                              \
         })
@@ -73,7 +84,7 @@ void vm_config_done(VmConfig *config);
 void vm_config_close_fds(VmConfig *config);
 
 /*
- * Opens kernel_path and image_path (regular files, read-only, once: what was checked is what is
+ * Opens kernel_path, initrd_path and image_path (regular files, read-only, once: what was checked is what is
  * booted) and checks the image against params. params_path is for the error text.
  */
 int vm_config_open(VmConfig *config, const char *params_path, char **reterr_message);
