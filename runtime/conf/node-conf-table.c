@@ -62,17 +62,23 @@ const char *conf_log_level_to_string(ConfLogLevel v)
 #define ACCEPTS_SPAN "a time from 1s to 1h, like 30 or 1min 30s"
 
 const ConfKey node_conf_table[] = {
+        { "Image", "Directory", conf_parse_path, FIELD(guest_directory),
+          .fallback = "", .accepts = ACCEPTS_PATH,
+          .description = "Directory with the files of the guest: vmlinux, guest.img, guest.params.\n"
+                         "Empty: " GUESTDIR "/current where kata-image(1) has\n"
+                         "installed an update, else " DATADIR "." },
         { "Image", "Kernel", conf_parse_path, FIELD(kernel),
-          .fallback = DATADIR "/vmlinux", .accepts = ACCEPTS_PATH,
-          .description = "Guest kernel: an ELF file with a PVH entry point." },
+          .fallback = "", .accepts = ACCEPTS_PATH,
+          .description = "Guest kernel: an ELF file with a PVH entry point; empty: vmlinux of the\n"
+                         "directory." },
         { "Image", "Image", conf_parse_path, FIELD(image),
-          .fallback = DATADIR "/guest.img", .accepts = ACCEPTS_PATH,
+          .fallback = "", .accepts = ACCEPTS_PATH,
           .description = "Guest root file system: erofs followed by its dm-verity hash tree, as\n"
-                         "written by kata-image(1)." },
+                         "written by kata-image(1); empty: guest.img of the directory." },
         { "Image", "Parameters", conf_parse_path, FIELD(image_parameters),
-          .fallback = DATADIR "/guest.params", .accepts = ACCEPTS_PATH,
+          .fallback = "", .accepts = ACCEPTS_PATH,
           .description = "Sizes and root hash of that image. A guest that finds another hash does\n"
-                         "not start." },
+                         "not start. Empty: guest.params of the directory." },
 
         { "Machine", "VMM", conf_parse_word, FIELD(vmm),
           .fallback = "qemu", .accepts = "qemu", .words = vmm_words,
