@@ -60,7 +60,7 @@ int slots_check_name(const char *version, char **reterr_message)
 
         if (*version && *version != '.' && *version != '-' &&
             strlen(version) <= GUEST_VERSION_NAME_MAX && !version[strspn(version, allowed)] &&
-            !streq(version, "current") && !streq(version, "previous"))
+            !streq(version, "current") && !streq(version, "previous") && !streq(version, "rejected"))
                 return 0;
 
         return error_setf(reterr_message, EINVAL, "that is not the name of a version; see kata-image list");
@@ -220,6 +220,11 @@ int slots_previous(const Slots *slots, char **ret, char **reterr_message)
         return read_link(slots, "previous", ret, reterr_message);
 }
 
+int slots_rejected(const Slots *slots, char **ret, char **reterr_message)
+{
+        return read_link(slots, "rejected", ret, reterr_message);
+}
+
 typedef struct UserSearch {
         char *path;
         Strv *users;
@@ -296,6 +301,32 @@ static int set_link(Slots *slots, const char *link, const char *version, char **
         return sync_base(slots, reterr_message);
 }
 
+int slots_reject_current(Slots *slots, char **reterr_message)
+{
+        _cleanup_free_ char *current = NULL;
+        int r;
+
+        assert(slots->lock_fd >= 0);
+        r = slots_current(slots, &current, reterr_message);
+        return r < 0 ? r : set_link(slots, "rejected", current, reterr_message);
+}
+
+static int accept_version(Slots *slots, const char *version, char **reterr_message)
+{
+        _cleanup_free_ char *rejected = NULL, *path = join(slots->places.base, "", "rejected");
+        int r;
+
+        if (!path)
+                return -ENOMEM;
+        r = slots_rejected(slots, &rejected, reterr_message);
+        if (r < 0 || !rejected || !streq(rejected, version))
+                return r;
+        if (unlink(path) < 0)
+                return error_setf(reterr_message, errno, "'%s' can not be removed: %s", path,
+                                  strerror(errno));
+        return 0;
+}
+
 int slots_switch(Slots *slots, const char *version, char **reterr_message)
 {
         _cleanup_free_ char *current = NULL;
@@ -308,7 +339,9 @@ int slots_switch(Slots *slots, const char *version, char **reterr_message)
 
         /* In this order: killed between the two there is nothing to roll back to, and nothing to roll back. */
         r = set_link(slots, "previous", current, reterr_message);
-        return r < 0 ? r : set_link(slots, "current", version, reterr_message);
+        if (r >= 0)
+                r = set_link(slots, "current", version, reterr_message);
+        return r < 0 ? r : accept_version(slots, version, reterr_message);
 }
 
 /* --- garbage --- */

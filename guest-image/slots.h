@@ -7,6 +7,7 @@
  *      GUESTDIR/VERSION/       a pair that has passed its boot test
  *      GUESTDIR/current        symlink: what new sandboxes boot; not there: what the package has shipped
  *      GUESTDIR/previous       symlink: what 'kata-image rollback' goes back to
+ *      GUESTDIR/rejected       symlink: what was rolled back; 'kata-image update' does not install it again
  *      GUESTDIR/.lock          held by the one program that changes anything here
  *      GUESTDIR/.NAME          unfinished or half removed; the next one that holds the lock clears it away
  *
@@ -54,9 +55,10 @@ int slots_check_name(const char *version, char **reterr_message);
 int slots_list(const Slots *slots, Strv *ret, char **reterr_message);
 bool slots_has(const Slots *slots, const char *version);
 
-/* Where current and previous point: a version or SLOT_SHIPPED. previous may be NULL; current never is. */
+/* Where the links point: a version or SLOT_SHIPPED. All but current may be NULL. */
 int slots_current(const Slots *slots, char **ret, char **reterr_message);
 int slots_previous(const Slots *slots, char **ret, char **reterr_message);
+int slots_rejected(const Slots *slots, char **ret, char **reterr_message);
 
 /* Sandboxes (IDs) that have taken their files from that version. */
 int slots_users(const Slots *slots, const char *version, Strv *ret, char **reterr_message);
@@ -64,8 +66,10 @@ int slots_users(const Slots *slots, const char *version, Strv *ret, char **reter
 /* A new version is whole and tested: gives it its name. Needs the lock. */
 int slots_publish(Slots *slots, const char *version, char **reterr_message);
 
-/* previous := current, current := version. Needs the lock. */
+/* previous := current, current := version, which is not rejected any more. Needs the lock. */
 int slots_switch(Slots *slots, const char *version, char **reterr_message);
+/* The current version is not wanted: to be followed by a switch to another one. Needs the lock. */
+int slots_reject_current(Slots *slots, char **reterr_message);
 
 /*
  * Removes versions that are not current, not previous, not used by a sandbox and not named in a file of

@@ -147,6 +147,33 @@ TEST(switches)
         done(&f);
 }
 
+TEST(rejection)
+{
+        _cleanup_free_ char *rejected = NULL;
+        Fixture f;
+
+        setup(&f);
+        ASSERT_OK(slots_lock(&f.slots, NULL));
+        add_version(&f, "v1");
+        add_version(&f, "v2");
+        ASSERT_OK(slots_switch(&f.slots, "v1", NULL));
+        ASSERT_OK(slots_reject_current(&f.slots, NULL));
+        ASSERT_OK(slots_switch(&f.slots, SLOT_SHIPPED, NULL));
+        ASSERT_OK(slots_rejected(&f.slots, &rejected, NULL));
+        ASSERT_STREQ(rejected, "v1");
+        rejected = mfree(rejected);
+
+        /* Another one does not change that; to have it back does. */
+        ASSERT_OK(slots_switch(&f.slots, "v2", NULL));
+        ASSERT_OK(slots_rejected(&f.slots, &rejected, NULL));
+        ASSERT_STREQ(rejected, "v1");
+        rejected = mfree(rejected);
+        ASSERT_OK(slots_switch(&f.slots, "v1", NULL));
+        ASSERT_OK(slots_rejected(&f.slots, &rejected, NULL));
+        ASSERT_NULL(rejected);
+        done(&f);
+}
+
 TEST(odd_links)
 {
         _cleanup_free_ char *c = NULL;
@@ -164,7 +191,7 @@ TEST(odd_links)
 
 TEST(names)
 {
-        static const char *const bad[] = { "", ".", "..", ".new-x", "-x", "a/b", "current", "previous", "a b" };
+        static const char *const bad[] = { "", ".", "..", ".new-x", "-x", "a/b", "current", "previous", "rejected", "a b" };
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
                 ASSERT_ERROR(slots_check_name(bad[i], NULL), EINVAL);

@@ -114,10 +114,10 @@ static bool same_content(const Slots *slots, const char *version, const char *wa
                streq(pair.version, wanted);
 }
 
-/* 1: nothing to do. */
-static int install(Slots *slots, const char *dir, char **reterr_message)
+/* automatic: nobody asked for this very pair, so one that was rolled back stays where it is. */
+static int install(Slots *slots, const char *dir, bool automatic, char **reterr_message)
 {
-        _cleanup_free_ char *current = NULL, *reason = NULL;
+        _cleanup_free_ char *current = NULL, *rejected = NULL, *reason = NULL;
         _cleanup_(pair_done) Pair pair = {};
         int r;
 
@@ -125,12 +125,19 @@ static int install(Slots *slots, const char *dir, char **reterr_message)
         if (r >= 0)
                 r = slots_current(slots, &current, reterr_message);
         if (r >= 0)
+                r = slots_rejected(slots, &rejected, reterr_message);
+        if (r >= 0)
                 r = pair_read(dir, &pair, reterr_message);
         if (r < 0)
                 return r;
+        if (automatic && rejected && same_content(slots, rejected, pair.version)) {
+                log_notice("Guest %s was rolled back and is not installed again: "
+                           "'kata-image rollback %s' brings it back", pair.version, pair.version);
+                return 0;
+        }
         if (same_content(slots, current, pair.version)) {
                 log_info("Guest %s is in use already", pair.version);
-                return 1;
+                return 0;
         }
 
         if (!slots_has(slots, pair.version)) {
@@ -173,7 +180,7 @@ static int verb_install(const GuestOptions *options, char **args)
 
         r = enter(&slots, &message);
         if (r >= 0)
-                r = install(&slots, args[0], &message);
+                r = install(&slots, args[0], false, &message);
         return r < 0 ? fail(r, "Guest not installed", message) : 0;
 }
 
@@ -256,7 +263,7 @@ static int update(const GuestOptions *options, Slots *slots, KernelState *ret_st
                 .root = options->root,
         };
         r = update_build(&build, &status, reterr_message);
-        return r < 0 || options->output_dir ? r : install(slots, out, reterr_message);
+        return r < 0 || options->output_dir ? r : install(slots, out, true, reterr_message);
 }
 
 static int verb_update(const GuestOptions *options, char **args)
@@ -370,6 +377,8 @@ static int rollback(Slots *slots, const char *wanted, char **reterr_message)
                 return error_setf(reterr_message, ENOENT, "'%s' does not exist; see kata-image list",
                                   path);
         r = kernel_info_read(path, &info, reterr_message);
+        if (r >= 0)
+                r = slots_reject_current(slots, reterr_message);
         return r < 0 ? r : switch_to(slots, EVENT_GUEST_ROLLED_BACK, wanted, info.release, reterr_message);
 }
 
