@@ -85,7 +85,9 @@ new_pair_while_a_sandbox_runs() {
         assert_status 0 kata-image install "$T_WORK/x"
         assert_contains "$RUN_OUTPUT" "in use already"
 
-        # Two versions later nothing but the sandbox keeps its files.
+        # Two versions later nothing but the sandbox keeps its files, also if its supervisor died meanwhile.
+        kill -KILL "$(unit_property kata-sandbox@new MainPID)"
+        assert_journal --within 20 KATA_SANDBOX_ID=new "MESSAGE~took over the running machine"
         make_pair y
         install_pair y
         y=$VERSION
@@ -158,6 +160,7 @@ damaged_pairs() {
         ln -sf /etc/shadow "$T_WORK/link/guest.img"
         assert_refused link "can not be read"
         assert_no_journal MESSAGE_ID="$EVENT_SWITCHED"
+        assert_no_journal _SYSTEMD_UNIT="$TEST_UNIT.service"
 }
 
 # A guest whose first process ends: the kernel panics.
