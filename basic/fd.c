@@ -176,6 +176,39 @@ int write_file_atomic(const char *path, const void *data, size_t n, mode_t mode)
         return r;
 }
 
+int symlink_atomic(const char *target, const char *path)
+{
+        const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+        _cleanup_free_ char *tmp = NULL;
+        int r;
+
+        if (asprintf(&tmp, "%.*s.%s.new", (int) (name - path), path, name) < 0)
+                return -ENOMEM;
+
+        /* Left by somebody who did not get as far as the rename. */
+        if (unlink(tmp) < 0 && errno != ENOENT)
+                return negative_errno();
+        if (symlink(target, tmp) < 0)
+                return negative_errno();
+        if (rename(tmp, path) < 0) {
+                r = negative_errno();
+                (void) unlink(tmp);
+                return r;
+        }
+
+        return 0;
+}
+
+int fsync_path(const char *path)
+{
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+
+        if (fd < 0)
+                return negative_errno();
+
+        return fsync(fd) < 0 ? negative_errno() : 0;
+}
+
 int fd_wait(int fd, short events, int timeout_ms)
 {
         struct pollfd p = { .fd = fd, .events = events };

@@ -40,6 +40,15 @@ int write_string_file_at(int dir_fd, const char *path, const char *text);
 /* Writes path anew: temporary name beside it, mode, rename. No fsync: for files below /run. */
 int write_file_atomic(const char *path, const void *data, size_t n, mode_t mode);
 
+/*
+ * Makes the symlink path, or points the one that is there to another target: readers see the old target or
+ * the new one. Needs the temporary name ".NAME.new" beside it. No fsync.
+ */
+int symlink_atomic(const char *target, const char *path);
+
+/* fsync() of a file or a directory by name. */
+int fsync_path(const char *path);
+
 /* Receives into ret_events 0 when nothing happened within timeout_ms (-1: for ever); retries EINTR. */
 int fd_wait(int fd, short events, int timeout_ms);
 

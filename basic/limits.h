@@ -144,3 +144,13 @@
 #define GUEST_EXTRA_MAX KIB(4)
 #define RELAY_READ_MAX KIB(16)
 #define RELAY_STREAMS_MAX 256U
+
+/* Guest directories: files of a pair, versions beside each other, texts of kernel packages. */
+#define KERNEL_INFO_MAX KIB(16)
+#define KERNEL_PATCH_MAX MIB(4)
+#define KERNEL_PATCHES_MAX 256U
+#define KERNEL_PATCH_FILES_MAX 4096U
+#define PAIR_FILES_MAX 64U
+#define PAIR_FILE_MAX (UINT64_C(1) << 30)
+#define GUEST_VERSIONS_MAX 1024U
+#define GUEST_VERSION_NAME_MAX 96U

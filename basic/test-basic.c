@@ -211,6 +211,28 @@ TEST(files)
         ASSERT_OK(rm_rf(dir));
 }
 
+TEST(symlinks)
+{
+        char dir[] = "/tmp/test-basic-XXXXXX", path[64], text[32] = "";
+
+        ASSERT_NOT_NULL(mkdtemp(dir));
+        snprintf(path, sizeof(path), "%s/.link.new", dir);
+        ASSERT_OK(symlink("left over", path));
+        snprintf(path, sizeof(path), "%s/link", dir);
+        ASSERT_OK(symlink_atomic("one", path));
+        ASSERT_OK(symlink_atomic("two", path));
+        ASSERT_EQ(readlink(path, text, sizeof(text) - 1), 3);
+        ASSERT_STREQ(text, "two");
+        ASSERT_OK(fsync_path(dir));
+        ASSERT_ERROR(fsync_path(path), ELOOP);
+        ASSERT_OK(unlink(path));
+        /* A directory is not replaced, and nothing is left of the attempt. */
+        ASSERT_OK(mkdir(path, 0755));
+        ASSERT_TRUE(symlink_atomic("one", path) < 0);
+        ASSERT_OK(rmdir(path));
+        ASSERT_OK(rmdir(dir));
+}
+
 TEST(pidref)
 {
         _cleanup_(pidref_done) PidRef ref = PIDREF_NULL;

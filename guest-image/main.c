@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kata-image: builds and checks the guest image. A command line tool of the operator; needs no root. */
+/*
+ * kata-image: builds and checks the guest image, and looks after what is installed. A command line tool of the
+ * operator; what does not change the installed versions needs no root.
+ */
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -8,6 +11,8 @@
 #include "basic/log.h"
 #include "guest-image/build.h"
 #include "guest-image/initrd.h"
+#include "guest-image/update.h"
+#include "guest-image/verbs-guest.h"
 #include "guest-image/verity.h"
 
 #define DEFAULT_AGENT "/usr/bin/kata-agent"
@@ -24,15 +29,23 @@ static const char *arg_kernel_release;
 static const char *arg_modules_dir;
 static const char *arg_modules = DEFAULT_MODULES;
 static const char *arg_output;
+static const char *arg_kernel_dir = KERNEL_DIR;
+static bool arg_force;
 
 static void help(void)
 {
-        printf("kata-image [OPTIONS...] build|verify|initrd\n\n"
-               "Builds and checks the guest image of kata-systemd.\n\n"
+        printf("kata-image [OPTIONS...] COMMAND\n\n"
+               "Builds and checks the guest image of kata-systemd, and keeps the guest up to date.\n\n"
                "Commands:\n"
                "  build                 Make guest.img, guest.params and guest.manifest\n"
                "  verify                Check an image against its parameters, block by block\n"
-               "  initrd                Make the initrd for a kernel of the distribution\n\n"
+               "  initrd                Make the initrd for a kernel of the distribution\n"
+               "  kernel-status         Is the guest kernel up to date, and what is to do if not\n"
+               "  update                Build kernel and image from source, test and install them\n"
+               "  install DIR           Test and install a pair of kernel and image\n"
+               "  list                  List installed versions and the sandboxes that use them\n"
+               "  rollback [VERSION]    Go back to the previous version, or to another or 'shipped'\n"
+               "  gc                    Remove versions that nothing uses\n\n"
                "Options of build:\n"
                "  --output-dir DIR      Where the three files go (required)\n"
                "  --agent FILE          The guest agent [" DEFAULT_AGENT "]\n"
@@ -45,6 +58,10 @@ static void help(void)
                "  --modules-dir DIR     Its modules [/usr/lib/modules/R]\n"
                "  --modules FILE        Which modules [" DEFAULT_MODULES "]\n"
                "  --output FILE         Where the initrd goes [" INITRDDIR "/R.img]\n\n"
+               "Options of update (also --agent and --root; kernel-status: only --kernel-dir):\n"
+               "  --output-dir DIR      Build only, and leave the result there\n"
+               "  --kernel-dir DIR      Build script, fragments and patches [" KERNEL_DIR "]\n"
+               "  --force               Build the kernel even if it is up to date\n\n"
                "  -h --help             Show this help\n"
                "     --version          Show the version\n\n"
                "See kata-image(1).\n");
@@ -141,6 +158,24 @@ static const struct {
         { "initrd", verb_initrd },
 };
 
+static int run_guest_verb(const GuestVerb *verb, unsigned n_args, char **args)
+{
+        const GuestOptions options = {
+                .output_dir = arg_output_dir,
+                .agent = arg_agent,
+                .root = arg_root,
+                .kernel_dir = arg_kernel_dir,
+                .force = arg_force,
+        };
+
+        if (n_args < verb->min_args || n_args > verb->max_args) {
+                log_error("%s: takes %s; see kata-image --help", verb->name, verb->args);
+                return 2;
+        }
+
+        return verb->run(&options, args);
+}
+
 int main(int argc, char *argv[])
 {
         enum {
@@ -154,6 +189,8 @@ int main(int argc, char *argv[])
                 ARG_MODULES_DIR,
                 ARG_MODULES,
                 ARG_OUTPUT,
+                ARG_KERNEL_DIR,
+                ARG_FORCE,
         };
         static const struct option options[] = {
                 { "help", no_argument, NULL, 'h' },
@@ -167,8 +204,11 @@ int main(int argc, char *argv[])
                 { "modules-dir", required_argument, NULL, ARG_MODULES_DIR },
                 { "modules", required_argument, NULL, ARG_MODULES },
                 { "output", required_argument, NULL, ARG_OUTPUT },
+                { "kernel-dir", required_argument, NULL, ARG_KERNEL_DIR },
+                { "force", no_argument, NULL, ARG_FORCE },
                 {}
         };
+        const GuestVerb *verb;
         int c;
 
         while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
@@ -206,12 +246,22 @@ int main(int argc, char *argv[])
                 case ARG_OUTPUT:
                         arg_output = optarg;
                         break;
+                case ARG_KERNEL_DIR:
+                        arg_kernel_dir = optarg;
+                        break;
+                case ARG_FORCE:
+                        arg_force = true;
+                        break;
                 default:
                         return 2;
                 }
 
+        verb = optind < argc ? guest_verb_find(argv[optind]) : NULL;
+        if (verb)
+                return run_guest_verb(verb, (unsigned) (argc - optind - 1), argv + optind + 1);
+
         if (argc - optind != 1) {
-                log_error("Exactly one command is needed: build, verify or initrd; see kata-image --help");
+                log_error("Exactly one command is needed; see kata-image --help");
                 return 2;
         }
 
@@ -219,6 +269,6 @@ int main(int argc, char *argv[])
                 if (streq(argv[optind], verbs[i].name))
                         return verbs[i].run();
 
-        log_error("Unknown command '%s': build, verify or initrd; see kata-image --help", argv[optind]);
+        log_error("Unknown command '%s'; see kata-image --help", argv[optind]);
         return 2;
 }

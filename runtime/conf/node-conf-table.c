@@ -64,24 +64,29 @@ const char *conf_log_level_to_string(ConfLogLevel v)
 #define ACCEPTS_SPAN "a time from 1s to 1h, like 30 or 1min 30s"
 
 const ConfKey node_conf_table[] = {
+        { "Image", "Directory", conf_parse_path, FIELD(guest_directory),
+          .fallback = "", .accepts = ACCEPTS_PATH,
+          .description = "Directory with the files of the guest: vmlinux, guest.img, guest.params.\n"
+                         "Empty: " GUESTDIR "/current where kata-image(1) has\n"
+                         "installed an update, else " DATADIR "." },
         { "Image", "Kernel", conf_parse_path_or_word, FIELD(kernel),
-          .fallback = DATADIR "/vmlinux", .accepts = "distribution, or " ACCEPTS_PATH,
+          .fallback = "", .accepts = "distribution, or " ACCEPTS_PATH,
           .words = kernel_words,
-          .description = "Guest kernel: an ELF file with a PVH entry point; or distribution: the\n"
-                         "kernel that the distribution has installed on this host, with the\n"
-                         "initrd made by kata-image initrd." },
+          .description = "Guest kernel: an ELF file with a PVH entry point; empty: vmlinux of the\n"
+                         "directory; or distribution: the kernel that the distribution has\n"
+                         "installed on this host, with the initrd made by kata-image initrd." },
         { "Image", "KernelRelease", conf_parse_kernel_release, FIELD(kernel_release),
           .fallback = "", .accepts = "a kernel release as uname -r tells it",
           .description = "With Kernel=distribution: which kernel; empty: the newest, of equal\n"
                          "ones that for clouds." },
         { "Image", "Image", conf_parse_path, FIELD(image),
-          .fallback = DATADIR "/guest.img", .accepts = ACCEPTS_PATH,
+          .fallback = "", .accepts = ACCEPTS_PATH,
           .description = "Guest root file system: erofs followed by its dm-verity hash tree, as\n"
-                         "written by kata-image(1)." },
+                         "written by kata-image(1); empty: guest.img of the directory." },
         { "Image", "Parameters", conf_parse_path, FIELD(image_parameters),
-          .fallback = DATADIR "/guest.params", .accepts = ACCEPTS_PATH,
+          .fallback = "", .accepts = ACCEPTS_PATH,
           .description = "Sizes and root hash of that image. A guest that finds another hash does\n"
-                         "not start." },
+                         "not start. Empty: guest.params of the directory." },
 
         { "Machine", "VMM", conf_parse_word, FIELD(vmm),
           .fallback = "qemu", .accepts = "qemu", .words = vmm_words,

@@ -28,6 +28,7 @@ NodeConf *node_conf_free(NodeConf *conf)
         if (!conf)
                 return NULL;
 
+        free(conf->guest_directory);
         free(conf->kernel);
         free(conf->kernel_release);
         free(conf->image);

@@ -49,7 +49,11 @@ typedef enum ConfLogLevel {
 
 /* Every pointer is owned. Strings are never NULL unless it is said here. */
 typedef struct NodeConf {
-        /* [Image]: absolute paths; that they exist is not checked here */
+        /*
+         * [Image]: absolute paths; that they exist is not checked here. NULL: not set, the file of
+         * that kind in the guest directory; sandbox/guest-dir.h fills them in.
+         */
+        char *guest_directory;  /* Directory=: NULL for GUESTDIR/current, or DATADIR without it */
         char *kernel;           /* Kernel=: PVH ELF, or CONF_KERNEL_DISTRIBUTION */
         char *kernel_release;   /* KernelRelease=; NULL: the newest */
         char *image;            /* Image=: erofs + hash tree */

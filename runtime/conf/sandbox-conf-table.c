@@ -33,6 +33,9 @@ const ConfKey sandbox_conf_table[] = {
         { "Sandbox", "Transport", conf_parse_word, FIELD(transport),
           .accepts = "auto, vsock or serial", .words = conf_transport_words,
           .description = "Overrides the node's." },
+        { "Sandbox", "GuestDirectory", conf_parse_path, FIELD(guest_directory),
+          .accepts = ACCEPTS_PATH,
+          .description = "Directory of kernel and image; overrides all of the node's [Image]." },
         {},
 };
 

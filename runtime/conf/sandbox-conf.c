@@ -17,6 +17,8 @@
 #include "runtime/conf/conf-file.h"
 #include "runtime/conf/conf-tables.h"
 
+#define RUN_DEFINITIONS "sandboxes"
+
 static void container_conf_done(ContainerConf *c)
 {
         free(c->name);
@@ -39,6 +41,7 @@ SandboxConf *sandbox_conf_free(SandboxConf *conf)
         free(conf->path);
         free(conf->kernel_parameters);
         free(conf->hostname);
+        free(conf->guest_directory);
         return mfree(conf);
 }
 
@@ -307,6 +310,11 @@ static int check_id(const char *id, char **reterr_message)
 {
         _cleanup_free_ char *shown = NULL;
 
+        /* The run-time directory of such a sandbox is where definitions are. */
+        if (streq(id, RUN_DEFINITIONS))
+                return error_setf(reterr_message, -EINVAL,
+                                  "a sandbox can not have the name '%s': " RUNDIR "/%s is the "
+                                  "directory of definitions", id, id);
         if (id_is_valid(id, SANDBOX_ID_MAX))
                 return 0;
 
@@ -395,7 +403,13 @@ int sandbox_conf_load(
                 SandboxConf **ret,
                 char **reterr_message)
 {
-        _cleanup_free_ char *declared = NULL, *created = NULL;
+        const struct {
+                const char *dir, *subdir, *prefix, *suffix;
+        } places[] = {
+                { PKGSYSCONFDIR, "sandboxes", id, ".conf" },
+                { RUNDIR, RUN_DEFINITIONS, id, ".conf" },
+                { RUNDIR, id, "sandbox", ".conf" },
+        };
         int r;
 
         /* Before it becomes part of a path. */
@@ -403,22 +417,20 @@ int sandbox_conf_load(
         if (r < 0)
                 return r;
 
-        if (asprintf(&declared, "%s%s/sandboxes/%s.conf", strempty(root), PKGSYSCONFDIR, id) < 0) {
-                declared = NULL;
-                return -ENOMEM;
-        }
-        if (asprintf(&created, "%s%s/%s/sandbox.conf", strempty(root), RUNDIR, id) < 0) {
-                created = NULL;
-                return -ENOMEM;
+        for (size_t i = 0; i < ELEMENTSOF(places); i++) {
+                _cleanup_free_ char *path = NULL;
+
+                if (asprintf(&path, "%s%s/%s/%s%s", strempty(root), places[i].dir, places[i].subdir,
+                             places[i].prefix, places[i].suffix) < 0) {
+                        path = NULL;
+                        return -ENOMEM;
+                }
+                /* Any other error than this one is that of the file that counts. */
+                if (access(path, F_OK) >= 0 || errno != ENOENT)
+                        return sandbox_conf_load_file(root, path, id, node, ret, reterr_message);
         }
 
-        if (access(declared, F_OK) < 0 && errno == ENOENT) {
-                if (access(created, F_OK) < 0)
-                        return error_setf(reterr_message, -ENOENT,
-                                          "sandbox '%s' is not defined: %s does not exist", id,
-                                          declared);
-                return sandbox_conf_load_file(root, created, id, node, ret, reterr_message);
-        }
-
-        return sandbox_conf_load_file(root, declared, id, node, ret, reterr_message);
+        return error_setf(reterr_message, -ENOENT,
+                          "sandbox '%s' is not defined: %s" PKGSYSCONFDIR "/sandboxes/%s.conf does "
+                          "not exist", id, strempty(root), id);
 }

@@ -2,8 +2,13 @@
 #pragma once
 
 /*
- * Definition of one sandbox: sizes and containers. Read from /etc/kata/sandboxes/ID.conf, or if
- * that does not exist from /run/kata/ID/sandbox.conf. Values that are not set come from the node
+ * Definition of one sandbox: sizes and containers. Read from the first of these that exists:
+ *
+ *     /etc/kata/sandboxes/ID.conf     declared by the operator
+ *     /run/kata/sandboxes/ID.conf     the same until the next boot
+ *     /run/kata/ID/sandbox.conf       of a caller; gone when the sandbox stops
+ *
+ * Values that are not set come from the node
  * configuration, so that a SandboxConf needs no look at NodeConf for the fields it has.
  *
  * Runs on the host with the supervisor's rights; the file belongs to root, but its content is
@@ -52,6 +57,7 @@ typedef struct SandboxConf {
         char *kernel_parameters; /* the node's, then the sandbox's; "" if none */
         usec_t stop_timeout;
         char *hostname; /* Hostname=; default: the id cut to 64 characters */
+        char *guest_directory; /* GuestDirectory=; NULL: what the node says */
 
         ContainerConf *containers; /* in the order of the file */
         size_t n_containers;       /* 1..CONTAINERS_MAX */

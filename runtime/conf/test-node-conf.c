@@ -49,8 +49,11 @@ TEST(defaults)
         _cleanup_root_ char *root = make_root();
 
         ASSERT_OK(node_conf_load(root, &conf, NULL));
-        ASSERT_STREQ(conf->kernel, DATADIR "/vmlinux");
+        ASSERT_NULL(conf->guest_directory);
+        ASSERT_NULL(conf->kernel);
         ASSERT_NULL(conf->kernel_release);
+        ASSERT_NULL(conf->image);
+        ASSERT_NULL(conf->image_parameters);
         ASSERT_STREQ(conf->user, "kata");
         ASSERT_STREQ(conf->kernel_parameters, "");
         ASSERT_NULL(conf->qemu_path);
@@ -235,7 +238,7 @@ TEST(shipped_values)
         ASSERT_OK(node_conf_load(root, &read, NULL));
         ASSERT_OK(node_conf_new(&built_in));
         ASSERT_EQ(read->files.n, 1);
-        ASSERT_STREQ(read->image, built_in->image);
+        ASSERT_STREQ(read->user, built_in->user);
         ASSERT_EQ(read->memory, built_in->memory);
         ASSERT_EQ(read->rate_limit_interval, built_in->rate_limit_interval);
         CONF_KEY_FOREACH(k, node_conf_table) {

@@ -30,7 +30,7 @@ TEST(full)
                   "StopTimeout=1min 5s\n"
                   "Accelerator=tcg\n"
                   "Transport=serial\n"
-                  "\n"
+                  "GuestDirectory=/srv/pair\n"
                   "[Container one]\n"
                   "RootDirectory=/\n"
                   "Command=/bin/sh -c \"echo a # b; x=1\" \\\n"
@@ -55,6 +55,7 @@ TEST(full)
         ASSERT_EQ(conf->stop_timeout, 65 * USEC_PER_SEC);
         ASSERT_EQ(conf->accelerator, CONF_ACCELERATOR_TCG);
         ASSERT_EQ(conf->transport, CONF_TRANSPORT_SERIAL);
+        ASSERT_STREQ(conf->guest_directory, "/srv/pair");
         ASSERT_EQ(conf->n_containers, 2);
 
         c = &conf->containers[0];
@@ -208,7 +209,8 @@ TEST(limits)
 TEST(load)
 {
         char root[] = "/tmp/test-sandbox-conf-XXXXXX";
-        _cleanup_free_ char *message = NULL, *etc = NULL, *run = NULL, *srv = NULL, *a = NULL, *b = NULL;
+        _cleanup_free_ char *message = NULL, *etc = NULL, *run = NULL, *srv = NULL, *a = NULL, *b = NULL,
+                            *c = NULL, *run_sandboxes = NULL;
         _cleanup_sandbox_conf_ SandboxConf *conf = NULL;
         _cleanup_node_conf_ NodeConf *node = NULL;
         static const char text[] = "[Container one]\nRootDirectory=/srv/one\nCommand=/bin/true\n";
@@ -220,8 +222,11 @@ TEST(load)
         ASSERT_TRUE(asprintf(&srv, "%s/srv/one", root) > 0);
         ASSERT_TRUE(asprintf(&a, "%s/web.conf", etc) > 0);
         ASSERT_TRUE(asprintf(&b, "%s/sandbox.conf", run) > 0);
+        ASSERT_TRUE(asprintf(&run_sandboxes, "%s%s/sandboxes", root, RUNDIR) > 0);
+        ASSERT_TRUE(asprintf(&c, "%s/web.conf", run_sandboxes) > 0);
         ASSERT_OK(mkdir_p(etc, 0755));
         ASSERT_OK(mkdir_p(run, 0755));
+        ASSERT_OK(mkdir_p(run_sandboxes, 0755));
 
         ASSERT_ERROR(sandbox_conf_load(root, "web", node, &conf, &message), ENOENT);
         ASSERT_CONTAINS(message, "sandbox 'web' is not defined: ");
@@ -239,10 +244,19 @@ TEST(load)
         ASSERT_STREQ(conf->path, b);
         ASSERT_STREQ(conf->containers[0].root_directory, "/srv/one");
 
+        ASSERT_OK(write_file_atomic(c, text, strlen(text), 0644));
+        sandbox_conf_free(TAKE_PTR(conf));
+        ASSERT_OK(sandbox_conf_load(root, "web", node, &conf, NULL));
+        ASSERT_STREQ(conf->path, c);
+
         ASSERT_OK(write_file_atomic(a, text, strlen(text), 0644));
         sandbox_conf_free(TAKE_PTR(conf));
         ASSERT_OK(sandbox_conf_load(root, "web", node, &conf, NULL));
         ASSERT_STREQ(conf->path, a);
+
+        sandbox_conf_free(TAKE_PTR(conf));
+        ASSERT_ERROR(sandbox_conf_load(root, "sandboxes", node, &conf, &message), EINVAL);
+        ASSERT_CONTAINS(message, "can not have the name 'sandboxes'");
 
         ASSERT_OK(rm_rf(root));
 }

@@ -127,6 +127,9 @@ static int take_over(Sandbox *s, const SandboxState *state, const VmmState *mach
         s->stop_timeout = state->stop_timeout;
         s->accel = machine->accel;
         s->transport_kind = machine->transport;
+        (void) guest_dir_recall(s->run_dir, &s->guest);
+        if (state->kernel_release)
+                s->guest.kernel_release = strdup(state->kernel_release);
         for (size_t i = 0; r >= 0 && i < state->n_containers; i++) {
                 const ContainerStateEntry *e = &state->containers[i];
                 SandboxContainer *c;

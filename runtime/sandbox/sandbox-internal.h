@@ -21,6 +21,7 @@
 #include "runtime/log/events.h"
 #include "runtime/log/relay.h"
 #include "runtime/oci/spec-load.h"
+#include "runtime/sandbox/guest-dir.h"
 #include "runtime/sandbox/sandbox.h"
 #include "runtime/sandbox/state-file.h"
 #include "runtime/store/virtiofsd.h"
@@ -76,6 +77,7 @@ struct Sandbox {
         NodeConf *node;
         SandboxConf *conf;              /* NULL after adoption */
         usec_t stop_timeout;
+        GuestDir guest;                 /* locked while the plan is made */
         VmConfig config;                /* until the VMM is spawned */
         char *virtiofsd_path;
         VmAccel accel;

@@ -122,7 +122,9 @@ static int plan_kernel(Sandbox *s, char **reterr_message)
 
         log_info("Sandbox '%s' boots kernel %s of the distribution", s->id, d.kernel.release);
         s->config.machine = VM_MACHINE_Q35;
-        r = set_string(&s->config.kernel_path, d.kernel.image);
+        r = set_string(&s->guest.kernel_release, d.kernel.release);
+        if (r >= 0)
+                r = set_string(&s->config.kernel_path, d.kernel.image);
         return r < 0 ? r : set_string(&s->config.initrd_path, d.initrd);
 }
 
@@ -158,8 +160,6 @@ static int plan_machine(Sandbox *s, char **reterr_message)
         if (r >= 0)
                 r = set_string(&s->config.run_dir, s->run_dir);
         if (r >= 0)
-                r = set_string(&s->config.image_path, s->node->image);
-        if (r >= 0)
                 r = set_string(&s->config.share_tag, AGENT_SHARE_TAG);
         if (r >= 0)
                 r = set_string(&s->config.agent_log_level, conf_log_level_to_string(s->node->agent_log_level));
@@ -168,11 +168,23 @@ static int plan_machine(Sandbox *s, char **reterr_message)
         if (r < 0)
                 return EX_OSERR;
 
+        /* From here on the node's [Image] names the files of this sandbox. */
+        r = guest_dir_open(NULL, s->node, s->conf->guest_directory, s->run_dir, &s->guest,
+                           reterr_message);
+        if (r < 0)
+                return EX_CONFIG;
         r = plan_kernel(s, reterr_message);
-        if (r >= 0)
-                r = guest_params_load(s->node->image_parameters, &s->config.params, reterr_message);
+        if (r < 0)
+                return EX_CONFIG;
+        r = set_string(&s->config.image_path, s->node->image);
+        if (r < 0)
+                return EX_OSERR;
+
+        r = guest_params_load(s->node->image_parameters, &s->config.params, reterr_message);
         if (r >= 0)
                 r = vm_config_open(&s->config, s->node->image_parameters, reterr_message);
+        /* All of its files are open. */
+        guest_dir_unlock(&s->guest);
         return r < 0 ? EX_CONFIG : 0;
 }
 

@@ -54,10 +54,14 @@ static void on_vmm_running(Vmm *vmm, void *userdata)
                               "KATA_VMM", vmm_backend_name(vmm),
                               "KATA_ACCELERATOR", vm_accel_to_string(s->accel),
                               "KATA_TRANSPORT", vm_transport_to_string(s->transport_kind),
+                              "KATA_GUEST", s->guest.path,
+                              "KATA_GUEST_KERNEL", s->guest.kernel_release,
                               NULL },
-                      "Virtual machine of sandbox '%s' started: %s, accelerator %s, transport %s", s->id,
-                      vmm_backend_name(vmm), vm_accel_to_string(s->accel),
-                      vm_transport_to_string(s->transport_kind));
+                      "Virtual machine of sandbox '%s' started: %s, accelerator %s, transport %s, "
+                      "kernel %s of %s", s->id, vmm_backend_name(vmm), vm_accel_to_string(s->accel),
+                      vm_transport_to_string(s->transport_kind),
+                      s->guest.kernel_release ? s->guest.kernel_release : "(unknown release)",
+                      s->guest.path ? s->guest.path : s->node->kernel);
 }
 
 static void on_vmm_console(Vmm *vmm, const char *line, size_t n, void *userdata)

@@ -21,6 +21,7 @@ int sandbox_new(Sandbox **ret, sd_event *event, const char *id, const char *run_
 
         s->event = sd_event_ref(event);
         s->handlers = *handlers;
+        s->guest = GUEST_DIR_NULL;
         s->config = VM_CONFIG_INIT;
         s->kept_vmm_stderr = s->kept_virtiofsd_stderr = -EBADF;
         s->id = strdup(id);
@@ -67,6 +68,7 @@ Sandbox *sandbox_free(Sandbox *s)
         relay_free(s->relay);
         unit_bus_unref(s->bus);
         vm_config_done(&s->config);
+        guest_dir_done(&s->guest);
         safe_close(s->kept_vmm_stderr);
         safe_close(s->kept_virtiofsd_stderr);
         sandbox_conf_free(s->conf);
@@ -148,6 +150,8 @@ static void report_failure(Sandbox *s)
         sandbox_event(s->relay, EVENT_SANDBOX_FAILED, NULL,
                       (const char *const[]) {
                               "KATA_PHASE", sandbox_phase_to_string(s->phase),
+                              "KATA_GUEST", s->guest.path,
+                              "KATA_GUEST_KERNEL", s->guest.kernel_release,
                               "KATA_CONSOLE_TAIL", isempty(tail) ? NULL : tail,
                               NULL },
                       "Sandbox '%s' failed (%s): %s", s->id, sandbox_phase_to_string(s->phase), s->result);
@@ -188,6 +192,11 @@ int sandbox_save_state(Sandbox *s)
         if (!path)
                 return -ENOMEM;
 
+        if (s->guest.kernel_release) {
+                state.kernel_release = strdup(s->guest.kernel_release);
+                if (!state.kernel_release)
+                        return -ENOMEM;
+        }
         if (s->virtiofsd && !s->virtiofsd_gone) {
                 state.virtiofsd_pid = virtiofsd_pid(s->virtiofsd)->pid;
                 state.virtiofsd_start_time = virtiofsd_start_time(s->virtiofsd);

@@ -8,6 +8,7 @@
 
 #include "basic/error.h"
 #include "basic/fd.h"
+#include "basic/kernel-release.h"
 #include "basic/limits.h"
 
 #define STATE_FILE_MAX KIB(64)
@@ -17,6 +18,7 @@ void sandbox_state_done(SandboxState *state)
         for (size_t i = 0; i < state->n_containers; i++)
                 free(state->containers[i].name);
         free(state->containers);
+        free(state->kernel_release);
         *state = (SandboxState) {};
 }
 
@@ -58,6 +60,8 @@ int sandbox_state_save(const SandboxState *state, const char *path)
 
         fprintf(f, "version=%u\nrunning=%d\nstop_timeout=%" PRIu64 "\n", SANDBOX_STATE_VERSION,
                 state->running, state->stop_timeout);
+        if (state->kernel_release)
+                fprintf(f, "kernel=%s\n", state->kernel_release);
         if (state->virtiofsd_pid > 0)
                 fprintf(f, "virtiofsd=%d %" PRIu64 "\n", (int) state->virtiofsd_pid,
                         state->virtiofsd_start_time);
@@ -88,6 +92,16 @@ static int parse_virtiofsd(SandboxState *state, char *value)
 
         state->virtiofsd_pid = (pid_t) v;
         return 0;
+}
+
+static int parse_kernel(SandboxState *state, const char *value)
+{
+        if (!kernel_release_is_valid(value))
+                return -EINVAL;
+
+        free(state->kernel_release);
+        state->kernel_release = strdup(value);
+        return state->kernel_release ? 0 : -ENOMEM;
 }
 
 static int parse_container(SandboxState *state, char *value)
@@ -125,6 +139,8 @@ static int parse_line(SandboxState *state, const char *key, char *value, bool *v
                 return parse_bool(value, &state->running);
         if (streq(key, "stop_timeout"))
                 return parse_u64(value, &state->stop_timeout);
+        if (streq(key, "kernel"))
+                return parse_kernel(state, value);
         if (streq(key, "virtiofsd"))
                 return parse_virtiofsd(state, value);
         if (streq(key, "container"))

@@ -24,6 +24,7 @@ typedef struct ContainerStateEntry {
 typedef struct SandboxState {
         bool running;           /* all containers had been started */
         usec_t stop_timeout;
+        char *kernel_release;   /* of the guest; NULL: not known */
         pid_t virtiofsd_pid;    /* 0: none */
         uint64_t virtiofsd_start_time;
         ContainerStateEntry *containers;

@@ -37,12 +37,14 @@ TEST(round_trip)
                            .virtiofsd_start_time = 4711 }, b;
 
         close(mkstemp(path));
+        a.kernel_release = strdup("6.12.3-kata");
         ASSERT_OK(sandbox_state_add_container(&a, "web", 15, false, 0));
         ASSERT_OK(sandbox_state_add_container(&a, "db", 2, true, 137));
         ASSERT_OK(sandbox_state_save(&a, path));
         ASSERT_OK(sandbox_state_load(&b, path, NULL));
         ASSERT_TRUE(b.running);
         ASSERT_EQ(b.virtiofsd_pid, 42);
+        ASSERT_STREQ(b.kernel_release, "6.12.3-kata");
         ASSERT_EQ(b.n_containers, 2);
         ASSERT_STREQ(b.containers[1].name, "db");
         ASSERT_EQ(b.containers[1].status, 137);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* PVH entry note: see elf-note.h. The file is foreign; every offset is compared with its size. */
+
+#include "guest-image/elf-note.h"
+
+#include <elf.h>
+
+#define NOTE_XEN_PHYS32_ENTRY 18U
+
+/* Notes are aligned to 4 bytes whatever the segment says; that is how the kernel writes them. */
+static size_t align4(size_t n)
+{
+        return (n + 3) & ~(size_t) 3;
+}
+
+static bool segment_has_note(const uint8_t *p, size_t n)
+{
+        while (n >= sizeof(Elf64_Nhdr)) {
+                Elf64_Nhdr note;
+                size_t name, desc;
+
+                memcpy(&note, p, sizeof(note));
+                p += sizeof(note);
+                n -= sizeof(note);
+                name = align4(note.n_namesz);
+                desc = align4(note.n_descsz);
+                if (name > n || desc > n - name)
+                        return false;
+                if (note.n_type == NOTE_XEN_PHYS32_ENTRY && note.n_namesz == sizeof("Xen") &&
+                    memcmp(p, "Xen", sizeof("Xen")) == 0 && note.n_descsz >= 4)
+                        return true;
+                p += name + desc;
+                n -= name + desc;
+        }
+        return false;
+}
+
+bool elf_has_pvh_note(const void *data, size_t n)
+{
+        const uint8_t *p = data;
+        Elf64_Ehdr e;
+
+        if (n < sizeof(e))
+                return false;
+        memcpy(&e, p, sizeof(e));
+        if (memcmp(e.e_ident, ELFMAG, SELFMAG) != 0 || e.e_ident[EI_CLASS] != ELFCLASS64 ||
+            e.e_ident[EI_DATA] != ELFDATA2LSB || e.e_machine != EM_X86_64 ||
+            e.e_phentsize != sizeof(Elf64_Phdr))
+                return false;
+
+        for (size_t i = 0; i < e.e_phnum; i++) {
+                size_t at = i * sizeof(Elf64_Phdr);
+                Elf64_Phdr h;
+
+                if (e.e_phoff > n || n - e.e_phoff < at + sizeof(h))
+                        return false;
+                memcpy(&h, p + e.e_phoff + at, sizeof(h));
+                if (h.p_type == PT_NOTE && h.p_offset <= n && h.p_filesz <= n - h.p_offset &&
+                    segment_has_note(p + h.p_offset, h.p_filesz))
+                        return true;
+        }
+        return false;
+}
