@@ -102,8 +102,11 @@ static int add_control(const QemuFds *fds, Strv *argv)
         return r < 0 ? r : strv_add_many(argv, "-mon", "chardev=qmp,mode=control", NULL);
 }
 
-/* Read-only three times: the descriptor, the block node and the device. */
-static int add_root_disk(const QemuFds *fds, Strv *argv)
+/*
+ * Read-only three times: the descriptor, the block node and the device. Of the image the guest sees
+ * the root partition and its hash tree alone, so that no kernel has to read a partition table.
+ */
+static int add_root_disk(const VmConfig *c, const QemuFds *fds, Strv *argv)
 {
         int r;
 
@@ -111,10 +114,13 @@ static int add_root_disk(const QemuFds *fds, Strv *argv)
         if (r >= 0)
                 r = strv_addf(argv, "fd=%d,set=1,opaque=guest-image", fds->image);
         if (r >= 0)
-                r = strv_add_many(argv, "-blockdev",
-                                  "driver=raw,node-name=root,read-only=on,file.driver=file,"
-                                  "file.filename=/dev/fdset/1,file.read-only=on,"
-                                  "file.auto-read-only=off", NULL);
+                r = strv_add(argv, "-blockdev");
+        if (r >= 0)
+                r = strv_addf(argv,
+                              "driver=raw,node-name=root,read-only=on,offset=%" PRIu64 ",size=%" PRIu64
+                              ",file.driver=file,file.filename=/dev/fdset/1,file.read-only=on,"
+                              "file.auto-read-only=off",
+                              c->params.root_offset, guest_params_range_size(&c->params));
         return r < 0 ? r : add_device(argv, "virtio-blk-device,drive=root,id=root-disk");
 }
 
@@ -179,7 +185,7 @@ int qemu_build_argv(const VmConfig *c, const QemuFds *fds, const char *kernel_cm
         if (r >= 0)
                 r = add_control(fds, &argv);
         if (r >= 0)
-                r = add_root_disk(fds, &argv);
+                r = add_root_disk(c, fds, &argv);
         if (r >= 0)
                 r = add_serial(c, fds, &argv);
         if (r >= 0)
