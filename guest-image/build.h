@@ -1,18 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* kata-image build: agent and libraries → erofs → verity tree → parameters and manifest. */
+/*
+ * kata-image build: files → erofs → verity tree → disk image, with parameters, manifest and signature.
+ * Needs no privileges. The same inputs give the same bytes.
+ */
 
 #include "basic/cleanup.h"
+#include "guest-image/tree.h"
 
 typedef struct BuildOptions {
-        const char *root;               /* where the libraries are taken from */
-        const char *agent;
+        const char *root;               /* where libraries and their packages are looked for */
+        const char *agent;              /* image_build() only */
         const char *output_dir;         /* exists or is made */
+        const char *name;               /* NAME.img, NAME.params, NAME.spdx.json, NAME.roothash.p7s */
+        const char *private_key;        /* PEM; both or none: sign the root hash */
+        const char *certificate;
+        uint64_t timestamp;             /* of all files, seconds since 1970; 0: a fixed one */
 } BuildOptions;
 
 /*
- * Writes guest.img, guest.params and guest.manifest; each appears whole or not at all, the image first.
- * Needs no privileges. The same inputs give the same bytes.
+ * The guest image: agent, its libraries, mount points. Each file appears whole or not at all, the image
+ * first. A signature of an earlier build that would not match is removed.
  */
 int image_build(const BuildOptions *options, char **reterr_message);
+
+/* The same for any planned tree (tree_plan(), or tree_add_*() and tree_sort()). */
+int image_build_tree(Tree *tree, const BuildOptions *options, char **reterr_message);

@@ -1,44 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kata-image: builds and checks the guest image, and looks after what is installed. A command line tool of the
- * operator; what does not change the installed versions needs no root.
+ * kata-image: builds and checks the guest image, and keeps the guest of this host up to date. A command
+ * line tool of the operator; what only builds or checks needs no root.
  */
 
 #include <getopt.h>
-#include <inttypes.h>
 
-#include "basic/error.h"
 #include "basic/log.h"
-#include "guest-image/build.h"
-#include "guest-image/initrd.h"
 #include "guest-image/update.h"
 #include "guest-image/verbs-guest.h"
-#include "guest-image/verity.h"
+#include "guest-image/verbs-image.h"
 
 #define DEFAULT_AGENT "/usr/bin/kata-agent"
 #define DEFAULT_IMAGE DATADIR "/guest.img"
-#define DEFAULT_PARAMS DATADIR "/guest.params"
 #define DEFAULT_MODULES DATADIR "/distribution.modules"
 
-static const char *arg_root = "/";
-static const char *arg_agent = DEFAULT_AGENT;
-static const char *arg_output_dir;
-static const char *arg_image = DEFAULT_IMAGE;
-static const char *arg_params = DEFAULT_PARAMS;
-static const char *arg_kernel_release;
-static const char *arg_modules_dir;
-static const char *arg_modules = DEFAULT_MODULES;
-static const char *arg_output;
-static const char *arg_kernel_dir = KERNEL_DIR;
-static bool arg_force;
+static ImageArgs args = {
+        .root = "/",
+        .agent = DEFAULT_AGENT,
+        .image = DEFAULT_IMAGE,
+        .modules = DEFAULT_MODULES,
+        .kernel_dir = KERNEL_DIR,
+};
 
 static void help(void)
 {
         printf("kata-image [OPTIONS...] COMMAND\n\n"
                "Builds and checks the guest image of kata-systemd, and keeps the guest up to date.\n\n"
                "Commands:\n"
-               "  build                 Make guest.img, guest.params and guest.manifest\n"
-               "  verify                Check an image against its parameters, block by block\n"
+               "  build                 Make guest.img, guest.params and guest.spdx.json\n"
+               "  verify                Check an image, block by block, and the files beside it\n"
+               "  inspect               Show what an image is made of\n"
                "  initrd                Make the initrd for a kernel of the distribution\n"
                "  kernel-status         Is the guest kernel up to date, and what is to do if not\n"
                "  update                Build kernel and image from source, test and install them\n"
@@ -47,12 +39,19 @@ static void help(void)
                "  rollback [VERSION]    Go back to the previous version, or to another or 'shipped'\n"
                "  gc                    Remove versions that nothing uses\n\n"
                "Options of build:\n"
-               "  --output-dir DIR      Where the three files go (required)\n"
+               "  --output-dir DIR      Where the files go (required)\n"
                "  --agent FILE          The guest agent [" DEFAULT_AGENT "]\n"
-               "  --root DIR            Take the agent's libraries from below DIR [/]\n\n"
-               "Options of verify:\n"
-               "  --image FILE          Image to check [" DEFAULT_IMAGE "]\n"
-               "  --params FILE         Its parameters [" DEFAULT_PARAMS "]\n\n"
+               "  --root DIR            Take the agent's libraries from below DIR [/]\n"
+               "  --private-key FILE    Sign the root hash with this key (PEM), into\n"
+               "                        guest.roothash.p7s and the image\n"
+               "  --certificate FILE    Certificate of that key (PEM)\n\n"
+               "Options of verify and inspect:\n"
+               "  --image FILE          Image [" DEFAULT_IMAGE "]\n"
+               "  --params FILE         Its parameters [beside the image: guest.params]\n"
+               "  --manifest FILE       Its manifest [beside the image: guest.spdx.json]\n"
+               "  --signature FILE      Its signature [beside the image: guest.roothash.p7s]\n"
+               "  --certificate FILE    Demand a signature by one of these certificates (PEM)\n"
+               "  --json                inspect: print JSON\n\n"
                "Options of initrd (and --agent, --root as above):\n"
                "  --kernel-release R    The kernel, as uname -r tells it [the newest installed]\n"
                "  --modules-dir DIR     Its modules [/usr/lib/modules/R]\n"
@@ -67,207 +66,176 @@ static void help(void)
                "See kata-image(1).\n");
 }
 
-static int verb_build(void)
-{
-        _cleanup_free_ char *message = NULL;
-        BuildOptions options = {
-                .root = arg_root,
-                .agent = arg_agent,
-                .output_dir = arg_output_dir,
-        };
-        int r;
-
-        if (!arg_output_dir) {
-                log_error("build: --output-dir=DIR is required");
-                return 2;
-        }
-
-        r = image_build(&options, &message);
-        if (r < 0) {
-                log_error("Image not built: %s", error_text(message, r));
-                return 1;
-        }
-
-        return 0;
-}
-
-static int verb_verify(void)
-{
-        _cleanup_free_ char *message = NULL;
-        ImageParams p;
-        VerityResult result;
-        int r;
-
-        r = image_params_read(&p, arg_params, &message);
-        if (r >= 0)
-                r = verity_check(arg_image, &p, &result, &message);
-        if (r < 0) {
-                log_error("Image not verified: %s", error_text(message, r));
-                return 1;
-        }
-
-        switch (result.place) {
-        case VERITY_OK:
-                printf("%s: %" PRIu64 " data blocks match the root hash\n", arg_image, p.data_blocks);
-                return 0;
-        case VERITY_BAD_ROOT:
-                log_error("%s: top hash block at offset %" PRIu64
-                          " does not match the root hash of %s", arg_image, result.offset, arg_params);
-                break;
-        case VERITY_BAD_HASH_BLOCK:
-                log_error("%s: hash block %" PRIu64 " (level %u, offset %" PRIu64 ") is corrupted",
-                          arg_image, result.block, result.level, result.offset);
-                break;
-        case VERITY_BAD_DATA_BLOCK:
-                log_error("%s: data block %" PRIu64 " (offset %" PRIu64 ") is corrupted", arg_image,
-                          result.block, result.offset);
-                break;
-        }
-
-        return 1;
-}
-
-static int verb_initrd(void)
-{
-        _cleanup_free_ char *message = NULL;
-        const InitrdOptions options = {
-                .root = arg_root,
-                .release = arg_kernel_release,
-                .modules_dir = arg_modules_dir,
-                .agent = arg_agent,
-                .modules_list = arg_modules,
-                .output = arg_output,
-        };
-        int r;
-
-        r = initrd_build(&options, &message);
-        if (r < 0) {
-                log_error("Initrd not built: %s", error_text(message, r));
-                return 1;
-        }
-
-        return 0;
-}
-
-static const struct {
-        const char *name;
-        int (*run)(void);
-} verbs[] = {
-        { "build", verb_build },
-        { "verify", verb_verify },
-        { "initrd", verb_initrd },
+/* Bits of the commands that an option belongs to. */
+enum {
+        BUILD = 1 << 0,
+        VERIFY = 1 << 1,
+        INSPECT = 1 << 2,
+        INITRD = 1 << 3,
+        STATUS = 1 << 4,
+        UPDATE = 1 << 5,
+        OTHER = 1 << 6,         /* those without options */
+        ALL = (1 << 7) - 1,
 };
 
-static int run_guest_verb(const GuestVerb *verb, unsigned n_args, char **args)
+/* Commands without a function are those of verbs-guest.h. */
+static const struct {
+        const char *name;
+        unsigned bit;
+        int (*run)(const ImageArgs *args);
+} verbs[] = {
+        { "build", BUILD, verb_build },
+        { "verify", VERIFY, verb_verify },
+        { "inspect", INSPECT, verb_inspect },
+        { "initrd", INITRD, verb_initrd },
+        { "kernel-status", STATUS, NULL },
+        { "update", UPDATE, NULL },
+        { "install", OTHER, NULL },
+        { "list", OTHER, NULL },
+        { "rollback", OTHER, NULL },
+        { "gc", OTHER, NULL },
+};
+
+enum {
+        ARG_VERSION = 0x100,
+        _ARG_FIRST,
+        ARG_JSON = _ARG_FIRST,
+        ARG_FORCE,
+        ARG_ROOT,
+        ARG_AGENT,
+        ARG_OUTPUT_DIR,
+        ARG_PRIVATE_KEY,
+        ARG_CERTIFICATE,
+        ARG_IMAGE,
+        ARG_PARAMS,
+        ARG_MANIFEST,
+        ARG_SIGNATURE,
+        ARG_KERNEL_RELEASE,
+        ARG_MODULES_DIR,
+        ARG_MODULES,
+        ARG_OUTPUT,
+        ARG_KERNEL_DIR,
+        _ARG_END,
+};
+
+static const struct option long_options[] = {
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, ARG_VERSION },
+        { "json", no_argument, NULL, ARG_JSON },
+        { "force", no_argument, NULL, ARG_FORCE },
+        { "root", required_argument, NULL, ARG_ROOT },
+        { "agent", required_argument, NULL, ARG_AGENT },
+        { "output-dir", required_argument, NULL, ARG_OUTPUT_DIR },
+        { "private-key", required_argument, NULL, ARG_PRIVATE_KEY },
+        { "certificate", required_argument, NULL, ARG_CERTIFICATE },
+        { "image", required_argument, NULL, ARG_IMAGE },
+        { "params", required_argument, NULL, ARG_PARAMS },
+        { "manifest", required_argument, NULL, ARG_MANIFEST },
+        { "signature", required_argument, NULL, ARG_SIGNATURE },
+        { "kernel-release", required_argument, NULL, ARG_KERNEL_RELEASE },
+        { "modules-dir", required_argument, NULL, ARG_MODULES_DIR },
+        { "modules", required_argument, NULL, ARG_MODULES },
+        { "output", required_argument, NULL, ARG_OUTPUT },
+        { "kernel-dir", required_argument, NULL, ARG_KERNEL_DIR },
+        {}
+};
+
+static const struct {
+        unsigned verbs;
+        const char **text;      /* the argument, or */
+        bool *flag;
+} settings[_ARG_END - _ARG_FIRST] = {
+        [ARG_JSON - _ARG_FIRST] = { INSPECT, NULL, &args.json },
+        [ARG_FORCE - _ARG_FIRST] = { UPDATE, NULL, &args.force },
+        [ARG_ROOT - _ARG_FIRST] = { BUILD | INITRD | UPDATE, &args.root },
+        [ARG_AGENT - _ARG_FIRST] = { BUILD | INITRD | UPDATE, &args.agent },
+        [ARG_OUTPUT_DIR - _ARG_FIRST] = { BUILD | UPDATE, &args.output_dir },
+        [ARG_PRIVATE_KEY - _ARG_FIRST] = { BUILD, &args.private_key },
+        [ARG_CERTIFICATE - _ARG_FIRST] = { BUILD | VERIFY | INSPECT, &args.certificate },
+        [ARG_IMAGE - _ARG_FIRST] = { VERIFY | INSPECT, &args.image },
+        [ARG_PARAMS - _ARG_FIRST] = { VERIFY | INSPECT, &args.params },
+        [ARG_MANIFEST - _ARG_FIRST] = { VERIFY | INSPECT, &args.manifest },
+        [ARG_SIGNATURE - _ARG_FIRST] = { VERIFY | INSPECT, &args.signature },
+        [ARG_KERNEL_RELEASE - _ARG_FIRST] = { INITRD, &args.kernel_release },
+        [ARG_MODULES_DIR - _ARG_FIRST] = { INITRD, &args.modules_dir },
+        [ARG_MODULES - _ARG_FIRST] = { INITRD, &args.modules },
+        [ARG_OUTPUT - _ARG_FIRST] = { INITRD, &args.output },
+        [ARG_KERNEL_DIR - _ARG_FIRST] = { STATUS | UPDATE, &args.kernel_dir },
+};
+
+static int run_guest_verb(const GuestVerb *verb, unsigned n_words, char **words)
 {
         const GuestOptions options = {
-                .output_dir = arg_output_dir,
-                .agent = arg_agent,
-                .root = arg_root,
-                .kernel_dir = arg_kernel_dir,
-                .force = arg_force,
+                .output_dir = args.output_dir,
+                .agent = args.agent,
+                .root = args.root,
+                .kernel_dir = args.kernel_dir,
+                .force = args.force,
         };
 
-        if (n_args < verb->min_args || n_args > verb->max_args) {
+        if (n_words < verb->min_args || n_words > verb->max_args) {
                 log_error("%s: takes %s; see kata-image --help", verb->name, verb->args);
                 return 2;
         }
 
-        return verb->run(&options, args);
+        return verb->run(&options, words);
+}
+
+static int run_verb(size_t i, unsigned n_words, char **words)
+{
+        if (!verbs[i].run)
+                return run_guest_verb(guest_verb_find(verbs[i].name), n_words, words);
+
+        if (n_words > 0) {
+                log_error("%s: takes no arguments; see kata-image --help", verbs[i].name);
+                return 2;
+        }
+
+        return verbs[i].run(&args);
 }
 
 int main(int argc, char *argv[])
 {
-        enum {
-                ARG_VERSION = 0x100,
-                ARG_ROOT,
-                ARG_AGENT,
-                ARG_OUTPUT_DIR,
-                ARG_IMAGE,
-                ARG_PARAMS,
-                ARG_KERNEL_RELEASE,
-                ARG_MODULES_DIR,
-                ARG_MODULES,
-                ARG_OUTPUT,
-                ARG_KERNEL_DIR,
-                ARG_FORCE,
-        };
-        static const struct option options[] = {
-                { "help", no_argument, NULL, 'h' },
-                { "version", no_argument, NULL, ARG_VERSION },
-                { "root", required_argument, NULL, ARG_ROOT },
-                { "agent", required_argument, NULL, ARG_AGENT },
-                { "output-dir", required_argument, NULL, ARG_OUTPUT_DIR },
-                { "image", required_argument, NULL, ARG_IMAGE },
-                { "params", required_argument, NULL, ARG_PARAMS },
-                { "kernel-release", required_argument, NULL, ARG_KERNEL_RELEASE },
-                { "modules-dir", required_argument, NULL, ARG_MODULES_DIR },
-                { "modules", required_argument, NULL, ARG_MODULES },
-                { "output", required_argument, NULL, ARG_OUTPUT },
-                { "kernel-dir", required_argument, NULL, ARG_KERNEL_DIR },
-                { "force", no_argument, NULL, ARG_FORCE },
-                {}
-        };
-        const GuestVerb *verb;
-        int c;
+        const char *last_limit = NULL;
+        unsigned allowed = ALL;
+        int c, index = 0;
 
-        while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
-                switch (c) {
-                case 'h':
+        while ((c = getopt_long(argc, argv, "h", long_options, &index)) >= 0) {
+                if (c == 'h') {
                         help();
                         return 0;
-                case ARG_VERSION:
+                }
+                if (c == ARG_VERSION) {
                         puts("kata-image " PROJECT_VERSION);
                         return 0;
-                case ARG_ROOT:
-                        arg_root = optarg;
-                        break;
-                case ARG_AGENT:
-                        arg_agent = optarg;
-                        break;
-                case ARG_OUTPUT_DIR:
-                        arg_output_dir = optarg;
-                        break;
-                case ARG_IMAGE:
-                        arg_image = optarg;
-                        break;
-                case ARG_PARAMS:
-                        arg_params = optarg;
-                        break;
-                case ARG_KERNEL_RELEASE:
-                        arg_kernel_release = optarg;
-                        break;
-                case ARG_MODULES_DIR:
-                        arg_modules_dir = optarg;
-                        break;
-                case ARG_MODULES:
-                        arg_modules = optarg;
-                        break;
-                case ARG_OUTPUT:
-                        arg_output = optarg;
-                        break;
-                case ARG_KERNEL_DIR:
-                        arg_kernel_dir = optarg;
-                        break;
-                case ARG_FORCE:
-                        arg_force = true;
-                        break;
-                default:
-                        return 2;
                 }
+                if (c < _ARG_FIRST || c >= _ARG_END)
+                        return 2;
 
-        verb = optind < argc ? guest_verb_find(argv[optind]) : NULL;
-        if (verb)
-                return run_guest_verb(verb, (unsigned) (argc - optind - 1), argv + optind + 1);
+                if (settings[c - _ARG_FIRST].flag)
+                        *settings[c - _ARG_FIRST].flag = true;
+                else
+                        *settings[c - _ARG_FIRST].text = optarg;
+                if (allowed & ~settings[c - _ARG_FIRST].verbs)
+                        last_limit = long_options[index].name;
+                allowed &= settings[c - _ARG_FIRST].verbs;
+        }
 
-        if (argc - optind != 1) {
-                log_error("Exactly one command is needed; see kata-image --help");
+        if (optind >= argc) {
+                log_error("A command is needed; see kata-image --help");
                 return 2;
         }
 
-        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-                if (streq(argv[optind], verbs[i].name))
-                        return verbs[i].run();
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
+                if (!streq(argv[optind], verbs[i].name))
+                        continue;
+                if (!(verbs[i].bit & allowed)) {
+                        log_error("%s: --%s is not an option of it; see kata-image --help",
+                                  verbs[i].name, last_limit);
+                        return 2;
+                }
+                return run_verb(i, (unsigned) (argc - optind - 1), argv + optind + 1);
+        }
 
         log_error("Unknown command '%s'; see kata-image --help", argv[optind]);
         return 2;

@@ -70,8 +70,7 @@ static bool tree_has(const Tree *tree, const char *path)
         return false;
 }
 
-static int tree_add(Tree *tree, const char *path, const char *source, const char *target,
-                    unsigned mode)
+int tree_add(Tree *tree, const char *path, const char *source, const char *target, unsigned mode)
 {
         TreeFile *grown, f;
 
@@ -100,8 +99,7 @@ static int tree_add(Tree *tree, const char *path, const char *source, const char
         return 0;
 }
 
-/* Adds the directories above path that are not there yet. */
-static int tree_add_parents(Tree *tree, const char *path)
+int tree_add_parents(Tree *tree, const char *path)
 {
         _cleanup_free_ char *copy = strdup(path);
         int r;
@@ -130,15 +128,14 @@ static int read_interpreter(const char *path, char **ret, char **reterr_message)
 
         r = read_file_at(AT_FDCWD, path, AGENT_SIZE_MAX, &data, &size);
         if (r < 0)
-                return error_setf(reterr_message, r, "agent '%s' can not be read: %s", path,
+                return error_setf(reterr_message, r, "program '%s' can not be read: %s", path,
                                   strerror(-r));
 
         eh = (const Elf64_Ehdr *) (const void *) data;
         if (size < sizeof(*eh) || memcmp(eh->e_ident, ELFMAG, SELFMAG) != 0 ||
             eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_phentsize != sizeof(Elf64_Phdr) ||
             eh->e_phoff > size || (size - eh->e_phoff) / sizeof(Elf64_Phdr) < eh->e_phnum)
-                return error_setf(reterr_message, EINVAL, "agent '%s' is not a 64-bit ELF program",
-                                  path);
+                return error_setf(reterr_message, EINVAL, "'%s' is not a 64-bit ELF program", path);
 
         for (unsigned i = 0; i < eh->e_phnum; i++) {
                 Elf64_Phdr ph;
@@ -149,7 +146,7 @@ static int read_interpreter(const char *path, char **ret, char **reterr_message)
                 if (ph.p_filesz < 2 || ph.p_offset > size || ph.p_filesz > size - ph.p_offset ||
                     data[ph.p_offset + ph.p_filesz - 1] != '\0' || data[ph.p_offset] != '/')
                         return error_setf(reterr_message, EINVAL,
-                                          "agent '%s' names no usable program interpreter", path);
+                                          "'%s' names no usable program interpreter", path);
                 *ret = strdup(data + ph.p_offset);
                 return *ret ? 0 : -ENOMEM;
         }
@@ -201,7 +198,7 @@ static int add_library_line(Tree *tree, const char *root, char *line, char **ret
         path = arrow + 4;
         if (startswith(path, "not found"))
                 return error_setf(reterr_message, ENOENT,
-                                  "library '%s' that the agent needs is not below '%s': install it there",
+                                  "library '%s' that is needed is not below '%s': install it there",
                                   line, root);
 
         end = strstr(arrow + 4, " (");
@@ -231,7 +228,7 @@ static int add_library_line(Tree *tree, const char *root, char *line, char **ret
         return r < 0 ? r : tree_add(tree, inside, source, NULL, 0644);
 }
 
-static int add_libraries(Tree *tree, const char *root, const char *agent, char **reterr_message)
+int tree_add_libraries(Tree *tree, const char *root, const char *program, char **reterr_message)
 {
         _cleanup_free_ char *interp = NULL, *interp_source = NULL, *libs = NULL, *out = NULL,
                             *inside = NULL;
@@ -239,7 +236,7 @@ static int add_libraries(Tree *tree, const char *root, const char *agent, char *
         char *line, *save = NULL;
         int r;
 
-        r = read_interpreter(agent, &interp, reterr_message);
+        r = read_interpreter(program, &interp, reterr_message);
         if (r < 0 || !interp)
                 return r;
 
@@ -248,11 +245,11 @@ static int add_libraries(Tree *tree, const char *root, const char *agent, char *
                 r = library_path(root, &libs);
         if (r >= 0)
                 r = strv_add_many(&argv, interp_source, "--inhibit-cache", "--library-path", libs,
-                                  "--list", agent, NULL);
+                                  "--list", program, NULL);
         if (r >= 0)
                 r = run_capture(&argv, MIB(1), &out, reterr_message);
         if (r < 0)
-                return error_prefixf(reterr_message, r, "libraries of '%s' can not be listed", agent);
+                return error_prefixf(reterr_message, r, "libraries of '%s' can not be listed", program);
 
         /* /lib64 is a link to usr/lib64 in the image. */
         r = asprintf(&inside, "%s%s", startswith(interp, "/lib") ? "/usr" : "", interp) < 0 ? -ENOMEM : 0;
@@ -272,6 +269,11 @@ static int compare_files(const void *a, const void *b)
         return strcmp(((const TreeFile *) a)->path, ((const TreeFile *) b)->path);
 }
 
+void tree_sort(Tree *tree)
+{
+        qsort(tree->files, tree->n_files, sizeof(TreeFile), compare_files);
+}
+
 int tree_plan(Tree *tree, const char *root, const char *agent, char **reterr_message)
 {
         int r = 0;
@@ -283,18 +285,41 @@ int tree_plan(Tree *tree, const char *root, const char *agent, char **reterr_mes
         if (r >= 0)
                 r = tree_add(tree, AGENT_PATH, agent, NULL, 0755);
         if (r >= 0)
-                r = add_libraries(tree, root, agent, reterr_message);
+                r = tree_add_libraries(tree, root, agent, reterr_message);
         if (r < 0)
                 return r;
 
-        qsort(tree->files, tree->n_files, sizeof(TreeFile), compare_files);
+        for (size_t i = 0; i < tree->n_files; i++)
+                if (streq(tree->files[i].path, AGENT_PATH))
+                        tree->files[i].project = true;
+        tree_sort(tree);
         return 0;
+}
+
+static int digests_new(Digest **ret, Digest **ret_sha1)
+{
+        int r = digest_new(ret);
+
+        return r < 0 ? r : digest_new_sha1(ret_sha1);
+}
+
+static int digests_final(Digest *digest, Digest *sha1, TreeFile *f)
+{
+        uint8_t sum[DIGEST_SIZE];
+        int r;
+
+        r = digest_final(digest, f->digest);
+        if (r >= 0)
+                r = digest_final(sha1, sum);
+        if (r >= 0)
+                memcpy(f->sha1, sum, sizeof(f->sha1));
+        return r;
 }
 
 static int copy_file(const char *source, const char *dest, unsigned mode, TreeFile *f)
 {
         _cleanup_close_ int in = -EBADF, out = -EBADF;
-        _cleanup_(digest_freep) Digest *digest = NULL;
+        _cleanup_(digest_freep) Digest *digest = NULL, *sha1 = NULL;
         uint8_t buf[16384];
         int r;
 
@@ -304,7 +329,7 @@ static int copy_file(const char *source, const char *dest, unsigned mode, TreeFi
         out = open(dest, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (out < 0)
                 return negative_errno();
-        r = digest_new(&digest);
+        r = digests_new(&digest, &sha1);
         if (r < 0)
                 return r;
 
@@ -318,6 +343,8 @@ static int copy_file(const char *source, const char *dest, unsigned mode, TreeFi
                 r = write_full(out, buf, (size_t) k);
                 if (r >= 0)
                         r = digest_update(digest, buf, (size_t) k);
+                if (r >= 0)
+                        r = digest_update(sha1, buf, (size_t) k);
                 if (r < 0)
                         return r;
                 f->size += (uint64_t) k;
@@ -326,7 +353,20 @@ static int copy_file(const char *source, const char *dest, unsigned mode, TreeFi
         if (fchmod(out, mode) < 0)
                 return negative_errno();
 
-        return digest_final(digest, f->digest);
+        return digests_final(digest, sha1, f);
+}
+
+static int digest_target(TreeFile *f)
+{
+        _cleanup_(digest_freep) Digest *digest = NULL, *sha1 = NULL;
+        int r;
+
+        r = digests_new(&digest, &sha1);
+        if (r >= 0)
+                r = digest_update(digest, f->target, strlen(f->target));
+        if (r >= 0)
+                r = digest_update(sha1, f->target, strlen(f->target));
+        return r < 0 ? r : digests_final(digest, sha1, f);
 }
 
 static int write_one(TreeFile *f, const char *dir, char **reterr_message)
@@ -340,7 +380,7 @@ static int write_one(TreeFile *f, const char *dir, char **reterr_message)
         if (f->target) {
                 r = symlink(f->target, dest) < 0 ? negative_errno() : 0;
                 if (r >= 0)
-                        r = digest_buffer(f->target, strlen(f->target), f->digest);
+                        r = digest_target(f);
         } else if (f->source)
                 r = copy_file(f->source, dest, f->mode, f);
         else {

@@ -16,10 +16,12 @@ typedef struct TreeFile {
         unsigned mode;          /* permission bits */
         uint64_t size;
         uint8_t digest[32];     /* SHA-256 of the content, or of the symlink's target */
+        uint8_t sha1[20];       /* SHA-1 of the same */
+        bool project;           /* made by this project, no package of root owns it */
 } TreeFile;
 
 typedef struct Tree {
-        TreeFile *files;        /* sorted by path after tree_finish() */
+        TreeFile *files;        /* sorted by path after tree_sort() */
         size_t n_files;
 } Tree;
 
@@ -30,6 +32,18 @@ void tree_done(Tree *tree);
  * program interpreter below root resolves them (no cache, root's own library directories only).
  */
 int tree_plan(Tree *tree, const char *root, const char *agent, char **reterr_message);
+
+/*
+ * Parts of a plan. A path that is in the tree already is left alone. source NULL: a directory, or a
+ * symbolic link if target is set; "/dev/null": an empty file.
+ */
+int tree_add(Tree *tree, const char *path, const char *source, const char *target, unsigned mode);
+/* The directories above path. */
+int tree_add_parents(Tree *tree, const char *path);
+/* The shared libraries of a program and its interpreter, from below root. */
+int tree_add_libraries(Tree *tree, const char *root, const char *program, char **reterr_message);
+/* Ends a plan. */
+void tree_sort(Tree *tree);
 
 /* Writes the planned tree below the empty directory dir and fills sizes and digests. */
 int tree_write(Tree *tree, const char *dir, char **reterr_message);

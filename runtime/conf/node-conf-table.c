@@ -81,12 +81,21 @@ const ConfKey node_conf_table[] = {
                          "ones that for clouds." },
         { "Image", "Image", conf_parse_path, FIELD(image),
           .fallback = "", .accepts = ACCEPTS_PATH,
-          .description = "Guest root file system: erofs followed by its dm-verity hash tree, as\n"
-                         "written by kata-image(1); empty: guest.img of the directory." },
+          .description = "Guest root file system: a disk image with an erofs and a dm-verity\n"
+                         "partition, as written by kata-image(1); empty: guest.img of the\n"
+                         "directory." },
         { "Image", "Parameters", conf_parse_path, FIELD(image_parameters),
           .fallback = "", .accepts = ACCEPTS_PATH,
           .description = "Sizes and root hash of that image. A guest that finds another hash does\n"
                          "not start. Empty: guest.params of the directory." },
+        { "Image", "Certificate", conf_parse_path, FIELD(image_certificate),
+          .fallback = "", .accepts = ACCEPTS_PATH,
+          .description = "PEM file with one or more certificates. If set, an image whose root hash\n"
+                         "is not signed by one of them is refused." },
+        { "Image", "Signature", conf_parse_path, FIELD(image_signature),
+          .fallback = "", .accepts = ACCEPTS_PATH,
+          .description = "PKCS#7 signature of the root hash; empty: the file beside the image whose\n"
+                         "name ends in .roothash.p7s." },
 
         { "Machine", "VMM", conf_parse_word, FIELD(vmm),
           .fallback = "qemu", .accepts = "qemu", .words = vmm_words,

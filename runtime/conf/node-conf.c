@@ -33,6 +33,8 @@ NodeConf *node_conf_free(NodeConf *conf)
         free(conf->kernel_release);
         free(conf->image);
         free(conf->image_parameters);
+        free(conf->image_certificate);
+        free(conf->image_signature);
         free(conf->qemu_path);
         free(conf->virtiofsd_path);
         free(conf->kernel_parameters);

@@ -56,8 +56,10 @@ typedef struct NodeConf {
         char *guest_directory;  /* Directory=: NULL for GUESTDIR/current, or DATADIR without it */
         char *kernel;           /* Kernel=: PVH ELF, or CONF_KERNEL_DISTRIBUTION */
         char *kernel_release;   /* KernelRelease=; NULL: the newest */
-        char *image;            /* Image=: erofs + hash tree */
+        char *image;            /* Image=: disk with erofs + hash tree */
         char *image_parameters; /* Parameters=: guest.params */
+        char *image_certificate; /* Certificate=: PEM; NULL: no signature is needed */
+        char *image_signature;  /* Signature=: PKCS#7; NULL: beside the image */
 
         /* [Machine] */
         ConfVmm vmm;

@@ -187,7 +187,10 @@ static int add_control(const QemuFds *fds, Strv *argv)
         return r < 0 ? r : strv_add_many(argv, "-mon", "chardev=qmp,mode=control", NULL);
 }
 
-/* Read-only three times: the descriptor, the block node and the device. */
+/*
+ * Read-only three times: the descriptor, the block node and the device. Of the image the guest sees
+ * the root partition and its hash tree alone, so that no kernel has to read a partition table.
+ */
 static int add_root_disk(const VmConfig *c, const QemuFds *fds, Strv *argv)
 {
         int r;
@@ -196,10 +199,13 @@ static int add_root_disk(const VmConfig *c, const QemuFds *fds, Strv *argv)
         if (r >= 0)
                 r = strv_addf(argv, "fd=%d,set=1,opaque=guest-image", fds->image);
         if (r >= 0)
-                r = strv_add_many(argv, "-blockdev",
-                                  "driver=raw,node-name=root,read-only=on,file.driver=file,"
-                                  "file.filename=/dev/fdset/1,file.read-only=on,"
-                                  "file.auto-read-only=off", NULL);
+                r = strv_add(argv, "-blockdev");
+        if (r >= 0)
+                r = strv_addf(argv,
+                              "driver=raw,node-name=root,read-only=on,offset=%" PRIu64 ",size=%" PRIu64
+                              ",file.driver=file,file.filename=/dev/fdset/1,file.read-only=on,"
+                              "file.auto-read-only=off",
+                              c->params.root_offset, guest_params_range_size(&c->params));
         return r < 0 ? r : add_virtio(c, argv, "virtio-blk,drive=root,id=root-disk");
 }
 

@@ -58,8 +58,9 @@ TEST(tcg_serial_share)
                         "-add-fd",
                         "fd=4,set=1,opaque=guest-image",
                         "-blockdev",
-                        "driver=raw,node-name=root,read-only=on,file.driver=file,"
-                        "file.filename=/dev/fdset/1,file.read-only=on,file.auto-read-only=off",
+                        "driver=raw,node-name=root,read-only=on,offset=20480,size=1982464,"
+                        "file.driver=file,file.filename=/dev/fdset/1,file.read-only=on,"
+                        "file.auto-read-only=off",
                         "-device",
                         "virtio-blk-device,drive=root,id=root-disk",
                         "-device",
@@ -130,8 +131,9 @@ TEST(kvm_vsock)
                         "-add-fd",
                         "fd=4,set=1,opaque=guest-image",
                         "-blockdev",
-                        "driver=raw,node-name=root,read-only=on,file.driver=file,"
-                        "file.filename=/dev/fdset/1,file.read-only=on,file.auto-read-only=off",
+                        "driver=raw,node-name=root,read-only=on,offset=20480,size=1982464,"
+                        "file.driver=file,file.filename=/dev/fdset/1,file.read-only=on,"
+                        "file.auto-read-only=off",
                         "-device",
                         "virtio-blk-device,drive=root,id=root-disk",
                         "-device",
