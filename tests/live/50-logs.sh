@@ -50,9 +50,9 @@ rate_limit_says_what_it_drops() {
         mkdir -p "${NODE_CONF%/*}"
         trap 'rm -f "$NODE_CONF"' EXIT
         printf '[Log]\nRateLimitInterval=3600s\nRateLimitBurst=1000\n' >"$NODE_CONF"
-        simple_sandbox limited "/bin/sh -c 'i=0; while [ \$i -lt $n ]; do i=\$((i + 1)); echo n \$i; done; exec sleep 1000'"
+        simple_sandbox limited "/bin/sh -c 'i=0; while [ \$i -lt $n ]; do i=\$((i + 1)); echo n \$i; done; : >/done; exec sleep 1000'"
         start_sandbox limited
-        sleep $((5 * T_SCALE))
+        wait_for 60 "all lines to be printed" test -e "$T_WORK/root-limited/done"
         stop_sandbox limited
         lines=$(arrived limited '^n [0-9]+$')
         lost=$(dropped limited)
