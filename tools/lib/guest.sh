@@ -37,7 +37,7 @@ guest_kernel_compile() {
                 /src/kernel/build --out /scratch/out 2>&1 | show_progress 'kernel: '
 }
 
-# guest_image_get: directory with guest.img, guest.params and guest.manifest, in REPLY.
+# guest_image_get: directory with guest.img, guest.params and guest.spdx.json, in REPLY.
 guest_image_get() {
         local install tree
         build_get "$GUEST_RELEASE"
@@ -55,8 +55,11 @@ guest_image_build() {
         [[ -x $install/usr/bin/kata-image ]] || die "this checkout does not build kata-image"
         step "building the guest image (log: $log)"
         : >"$log"
-        run_logged "$log" enter --root "$tree" --over "$install" --rw "$dir:/out" -- \
+        # Nothing in it needs root, so that a build that does is found out.
+        chown "$BUILD_UID:$BUILD_UID" "$dir"
+        run_logged "$log" enter --root "$tree" --over "$install" --uid "$BUILD_UID" --rw "$dir:/out" -- \
                 kata-image build --root / --agent /usr/bin/kata-agent --output-dir /out
+        chown -R root:root "$dir"
 }
 
 # guest_get: a layer with /usr/share/kata, in REPLY.

@@ -151,23 +151,43 @@ suite_guest() {
         suite_log guest-again
         result_command "a second build of the guest image is identical" "$REPLY" \
                 guest_image_again "$image" "$install"
+        suite_log guest-size
+        result_command "guest image has at most 12 MB" "$REPLY" \
+                guest_image_size "$image/guest.img" $((12 * 1000 * 1000))
+}
+
+guest_image_size() {
+        local size
+        size=$(stat -c %s "$1")
+        echo "$1 has $size bytes, at most $2 are allowed"
+        ((size <= $2))
 }
 
 guest_verify() {
         tree_get "$GUEST_RELEASE"
         enter --root "$REPLY" --over "$2" --ro "$1:/image" -- \
-                kata-image verify --image /image/guest.img --params /image/guest.params
+                kata-image verify --image /image/guest.img
 }
 
+# By an ordinary user without loop devices, in another directory and at another time than the first build,
+# with an agent of another age, another mask and another time zone.
 guest_image_again() {
         tree_get "$GUEST_RELEASE"
-        enter --root "$REPLY" --over "$2" --ro "$1:/image" -- /bin/sh -euc '
-                mkdir /tmp/again
-                kata-image build --root / --agent /usr/bin/kata-agent --output-dir /tmp/again
-                for file in /image/*; do
-                        cmp "$file" "/tmp/again/${file##*/}"
-                done
-        '
+        enter --root "$REPLY" --over "$2" --uid "$BUILD_UID" --ro "$1:/image" --env TZ=Asia/Tokyo -- \
+                /bin/bash -euc '
+                        umask 077
+                        [[ $(id -u) != 0 && ! -w /dev/loop-control ]]
+                        cp /usr/bin/kata-agent /tmp/agent
+                        touch -d 2001-02-03 /tmp/agent
+                        kata-image build --root / --agent /tmp/agent --output-dir /tmp/some/where/else
+                        n=0
+                        for file in /image/*; do
+                                cmp "$file" "/tmp/some/where/else/${file##*/}"
+                                [[ $(stat -c %Y "$file") != "$(stat -c %Y "/tmp/some/where/else/${file##*/}")" ]]
+                                n=$((n + 1))
+                        done
+                        ((n == 3))
+                '
 }
 
 guest_boot_test() {
