@@ -191,7 +191,8 @@ TEST(odd_links)
 
 TEST(names)
 {
-        static const char *const bad[] = { "", ".", "..", ".new-x", "-x", "a/b", "current", "previous", "rejected", "a b" };
+        static const char *const bad[] = { "",    ".",       "..",       ".new-x",   "-x",
+                                           "a/b", "current", "previous", "rejected", "a b" };
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
                 ASSERT_ERROR(slots_check_name(bad[i], NULL), EINVAL);

@@ -88,9 +88,10 @@ new_pair_while_a_sandbox_runs() {
         # Two versions later nothing but the sandbox keeps its files, also if its supervisor died meanwhile.
         kill -KILL "$(unit_property kata-sandbox@new MainPID)"
         assert_journal --within 20 KATA_SANDBOX_ID=new "MESSAGE~took over the running machine"
-        make_pair y
-        install_pair y
-        y=$VERSION
+        y=put-here
+        make_pair "$y"
+        cp -r "$T_WORK/$y" "$GUESTS/$y"
+        assert_status 0 kata-image rollback "$y"
         assert_status 0 kata-image rollback shipped
         assert_journal MESSAGE_ID="$EVENT_ROLLED_BACK" KATA_GUEST_VERSION=shipped KATA_GUEST_OTHER="$y"
         assert_status 0 kata-image gc
@@ -171,10 +172,6 @@ pair_that_panics() {
         assert_refused bad "failed its boot test"
         assert_contains "$RUN_OUTPUT" "panic"
         assert_journal MESSAGE_ID="$EVENT_TEST_FAILED" KATA_GUEST_OTHER=shipped "MESSAGE~shipped stays in use.*panic"
-        simple_sandbox after '/bin/sleep 1000'
-        start_sandbox after
-        assert_journal KATA_SANDBOX_ID=after KATA_GUEST="$SHIPPED"
-        stop_sandbox after
 }
 
 # The kernel that boots is not the one that its description names.
@@ -247,15 +244,14 @@ install_killed_around_the_boot() {
         assert_status 0 kata-image gc
         assert_version shipped
 
-        # Its renames: definition of the test, name of the version, previous, current.
-        for n in 2 3 4; do
+        # Its renames: definition of the test, name of the version, previous, current. What is between the
+        # last two has a test of its own below.
+        for n in 2 4; do
                 killed_at rename "$n" kata-image install "$T_WORK/x" || fail "only $n renames"
                 [[ ! -e $GUESTS/current ]] || fail "killed at rename $n: there is a current version"
                 assert_status 0 kata-image gc
                 assert_version shipped
         done
-        install_pair x
-        assert_version "$VERSION"
 }
 
 rollback_and_gc_killed() {
