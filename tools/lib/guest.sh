@@ -5,11 +5,13 @@
 # the same guest.
 
 GUEST_RELEASE=trixie
+# What the kernel depends on; its tests are beside it and are no input.
+GUEST_KERNEL_INPUTS='^kernel/(build|check-config|report|fragments/[^/]*[.]config|patches/[^/]*[.]patch)$'
 
 # guest_kernel_get: directory with vmlinux and vmlinux.config, in REPLY.
 guest_kernel_get() {
         tree_get "$GUEST_RELEASE"
-        cache_key "${REPLY##*/}" - < <(source_manifest '^kernel/' | grep -v '[.]md$')
+        cache_key "${REPLY##*/}" - < <(source_manifest "$GUEST_KERNEL_INPUTS")
         cache_get guest-kernel "$REPLY" guest_kernel_build
 }
 
