@@ -302,7 +302,7 @@ static bool is_repeated_string(const struct qemu_plugin_insn *insn)
                         break;
         }
 
-        return repeat && i < n && (code[i] & 0xfc) != 0xa8 &&
+        return repeat && i < n && (code[i] & 0xfe) != 0xa8 &&
                ((code[i] >= 0x6c && code[i] <= 0x6f) || (code[i] >= 0xa4 && code[i] <= 0xaf));
 }
 

@@ -4,7 +4,7 @@
 # Instructions of a guest: from the reset of the machine to the first one of process 1, and from there to
 # the agent's READY=1. Machine and plugin: tests/bench.
 
-BENCH_ABOUT[boot]='guest instructions from VM entry to process 1 and on to the ready agent'
+BENCH_ABOUT['boot']='guest instructions from VM entry to process 1 and on to the ready agent'
 BENCH_BOOT_TIMEOUT=60s
 
 bench_boot() {

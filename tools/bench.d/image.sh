@@ -4,7 +4,7 @@
 # Sizes of guest kernel and guest image, and of the image's files made into erofs in other ways. The file
 # systems are made from what is in the image, with kata-image's options and those of the variant.
 
-BENCH_ABOUT[image]='sizes of guest kernel and guest image; erofs uncompressed against compressed'
+BENCH_ABOUT['image']='sizes of guest kernel and guest image; erofs uncompressed against compressed'
 # A label and options of mkfs.erofs. The first one is what kata-image does.
 BENCH_IMAGE_VARIANTS=(
         'uncompressed'

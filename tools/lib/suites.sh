@@ -151,6 +151,18 @@ suite_guest() {
         suite_log guest-again
         result_command "a second build of the guest image is identical" "$REPLY" \
                 guest_image_again "$image" "$install"
+        check_bench boot image
+}
+
+# check_bench NAME...: counts and sizes against tools/bench.d/baseline; one line each.
+check_bench() {
+        local log
+        suite_log bench
+        log=$REPLY
+        step "bench $* (log: $log)"
+        run_waiting setpriv --pdeathsig TERM env KATA_ELAPSED="$SECONDS" "$TOOLS/bench" --check "$@" >"$log" || true
+        sed '$d' "$log"
+        result_last_line bench "$log"
 }
 
 guest_verify() {
