@@ -80,7 +80,8 @@ static int make_config(const Rig *rig, VmConfig *ret, char **reterr_message)
 
 /*
  * What differs from the supervisor's command line. The machine runs at once, and its sockets are connected
- * before, so that nothing depends on when a main loop comes to accept them.
+ * before, so that nothing depends on when a main loop comes to accept them. Without ioeventfd a device
+ * takes what it is given before the processor goes on: virtio_console waits for that in a busy loop.
  */
 static int rig_argv(const Rig *rig, const Strv *from, Strv *ret)
 {
@@ -102,7 +103,8 @@ static int rig_argv(const Rig *rig, const Strv *from, Strv *ret)
         }
 
         return r < 0 ? r : strv_add_many(ret, "-icount", "shift=0,sleep=off", "-seed", "1", "-rtc",
-                                         "base=2024-01-01T00:00:00,clock=vm", "-plugin", rig->plugin, NULL);
+                                         "base=2024-01-01T00:00:00,clock=vm", "-global",
+                                         "virtio-mmio.ioeventfd=off", "-plugin", rig->plugin, NULL);
 }
 
 static int socket_pair(int ret[static 2])

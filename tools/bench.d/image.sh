@@ -15,57 +15,58 @@ BENCH_IMAGE_VARIANTS=(
 )
 
 bench_image() {
-        local kernel image
+        local kernel image script=$TOOLS/bench.d/image-sizes
         bench_kernel
         kernel=$REPLY
         bench_image_dir
         image=$REPLY
         # Compressing takes longer than all the rest.
-        cache_key "${BENCH_IMAGE_VARIANTS[@]}" - < <(sha256sum <"$kernel/vmlinux"; sha256sum <"$image/guest.img"
-                sha256sum <"$TOOLS/bench.d/image.sh")
-        cache_get bench-image "$REPLY" image_measure "$kernel" "$image"
+        cache_key kernel - < <(sha256sum <"$kernel/vmlinux" && cat "$script")
+        cache_get bench-kernel-sizes "$REPLY" image_measure "$kernel" kernel
+        BENCH_IMAGE_KERNEL=$REPLY/sizes
+        cache_key "${BENCH_IMAGE_VARIANTS[@]}" - < <(sha256sum <"$image/guest.img" && cat "$script")
+        cache_get bench-image-sizes "$REPLY" image_measure "$image" image "${BENCH_IMAGE_VARIANTS[@]}"
         BENCH_IMAGE_SIZES=$REPLY/sizes
-        BENCH_IMAGE_MANIFEST=$image/guest.manifest
-        image_size guest_img
-        bench_value image.guest "$REPLY" B 'guest image with hash tree'
-        image_size agent
-        bench_value image.agent "$REPLY" B '– of this kata-agent'
-        image_size vmlinux
-        bench_value image.vmlinux "$REPLY" B 'guest kernel, stripped'
-        image_size vmlinux_xz
-        bench_value image.kernel_xz "$REPLY" B '– compressed with xz'
-        image_size vmlinux_zstd
-        bench_value image.kernel_zstd "$REPLY" B '– compressed with zstd -19'
+        image_value guest guest_img 'guest image with its hash tree'
+        image_value agent agent '– of this kata-agent'
+        image_value vmlinux vmlinux 'guest kernel'
+        image_value kernel_xz vmlinux_xz '– compressed with xz -9'
+        image_value kernel_zstd vmlinux_zstd '– compressed with zstd -19'
 }
 
-# image_size NAME: a number of the file of sizes.
+# image_size NAME: a number of the files of sizes.
 image_size() {
-        REPLY=$(sed -n "s/^$1=//p" "$BENCH_IMAGE_SIZES")
+        REPLY=$(cat "$BENCH_IMAGE_KERNEL" "$BENCH_IMAGE_SIZES" | sed -n "s/^$1=//p")
         [[ $REPLY =~ ^[0-9]+$ ]] || die "no size of $1 in $BENCH_IMAGE_SIZES"
 }
 
+# image_value KEY NAME LABEL
+image_value() {
+        image_size "$2"
+        bench_value "image.$1" "$REPLY" B "$3"
+}
+
+# image_measure DIR INPUT ARGUMENTS...: runs image-sizes in the tree.
 image_measure() {
-        local dir=$1 kernel=$2 image=$3 log=$CACHE_ROOT/logs/bench-image.log
+        local dir=$1 input=$2 log=$CACHE_ROOT/logs/bench-image.log
+        shift 2
         tree_get "$GUEST_RELEASE"
-        step "measuring sizes (log: $log)"
+        step "measuring sizes of the $1 (log: $log)"
         : >"$log"
-        run_logged "$log" enter --root "$REPLY" --ro "$kernel:/kernel" --ro "$image:/image" \
-                --ro "$TOOLS/bench.d:/bench" --rw "$dir:/out" -- \
-                /bin/bash -euo pipefail /bench/image-sizes /out/sizes "${BENCH_IMAGE_VARIANTS[@]}"
+        run_logged "$log" enter --root "$REPLY" --ro "$input:/input" --ro "$TOOLS/bench.d:/bench" \
+                --rw "$dir:/out" -- /bench/image-sizes /out/sizes "$@"
 }
 
 bench_image_report() {
         local variant plain
         image_size fs_uncompressed
         plain=$REPLY
+        image_size guest_img
         echo "Guest image:"
-        awk -F = '
-                $1 == "guest_img" { printf "  %10d  whole file\n", $2 }
-                $1 == "data" { printf "  %10d  file system\n", $2 }
-                $1 == "hash" { printf "  %10d  hash tree\n", $2 }
-        ' "$BENCH_IMAGE_SIZES"
+        printf '  %10d  whole file\n  %10d  file system\n  %10d  hash tree and the rest\n' "$REPLY" "$plain" \
+                $((REPLY - plain))
         echo "Files in it:"
-        awk '$1 !~ /^#/ && $3 > 0 { printf "  %10d  %s\n", $3, $4 }' "$BENCH_IMAGE_MANIFEST" | sort -k1,1nr
+        sort -k1,1nr "$BENCH_IMAGE_SIZES.files" | awk '{ printf "  %10d  %s\n", $1, $2 }'
         echo "The same files as erofs:"
         for variant in "${BENCH_IMAGE_VARIANTS[@]}"; do
                 variant=${variant%% *}
@@ -73,7 +74,7 @@ bench_image_report() {
                 printf '  %10d  %s (%d %%)\n' "$REPLY" "$variant" $((REPLY * 100 / plain))
         done
         echo "Guest kernel:"
-        awk -F = '$1 ~ /^vmlinux/ { printf "  %10d  %s\n", $2, $1 }' "$BENCH_IMAGE_SIZES"
+        awk -F = '{ printf "  %10d  %s\n", $2, $1 }' "$BENCH_IMAGE_KERNEL"
         echo
 }
 

@@ -10,7 +10,7 @@
 declare -A BENCH_ABOUT=() BENCH_VALUE=() BENCH_OF=() BENCH_LABEL=() BENCH_UNIT=() BENCH_BASE=()
 BENCHES=() BENCH_KEYS=()
 BENCH_BASELINE=$TOOLS/bench.d/baseline
-BENCH_RUNS=5 BENCH_KERNEL='' BENCH_IMAGE='' BENCH_KEEP=''
+BENCH_RUNS=3 BENCH_KERNEL='' BENCH_IMAGE='' BENCH_KEEP=''
 
 bench_load() {
         local file
@@ -29,8 +29,8 @@ bench_option() {
                 BENCH_KERNEL=$(realpath "$2")
                 ;;
         image)
-                [[ -f $2/guest.img && -f $2/guest.params && -f $2/guest.manifest ]] ||
-                        die "--image: no guest.img, guest.params and guest.manifest in '$2'"
+                [[ -f $2/guest.img && -f $2/guest.params ]] ||
+                        die "--image: no guest.img and guest.params in '$2'"
                 BENCH_IMAGE=$(realpath "$2")
                 ;;
         runs)
