@@ -144,3 +144,32 @@ bench_print_accept() {
                 echo "$key: ${BENCH_BASE[$key]} -> ${BENCH_VALUE[$key]}"
         done
 }
+
+# Shows that growth and limits are seen, and only those; needs nothing.
+bench_self_test() {
+        local case value base max expect faults=0
+        BENCH_BASE=([growth_percent]=2)
+        while read -r value base max expect; do
+                BENCH_VALUE[self.x]=$value BENCH_BASE[self.x]=$base BENCH_BASE[self.x.max]=$max
+                [[ $base != - ]] || unset 'BENCH_BASE[self.x]'
+                [[ $max != - ]] || unset 'BENCH_BASE[self.x.max]'
+                bench_judge self.x
+                case=passes
+                [[ -z $REPLY ]] || case=fails
+                if [[ $case != "$expect" ]]; then
+                        echo "value $value, baseline $base, limit $max: $case, should be: $expect"
+                        faults=$((faults + 1))
+                fi
+        done <<'CASES'
+48000000 48000000 50000000 passes
+48960000 48000000 50000000 passes
+48960001 48000000 50000000 fails
+47000000 48000000 50000000 passes
+50000000 49900000 50000000 passes
+50000001 49900000 50000000 fails
+12000000 - 12000000 passes
+12000001 - 12000000 fails
+1021 1000 - fails
+CASES
+        return "$((faults > 0))"
+}

@@ -36,6 +36,8 @@ suite_lint() {
         suite_log lint-files
         result_command "files keep to the rules" "$REPLY" "$TOOLS/lint-files"
         result_command "lint-files finds what is wrong" "$REPLY" "$TOOLS/lint-files" --self-test
+        suite_log bench-self-test
+        result_command "bench finds what has grown" "$REPLY" "$TOOLS/bench" --self-test
 }
 
 # check_meson RELEASE VARIANT: builds, runs the unit tests, counts them.
