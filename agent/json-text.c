@@ -95,6 +95,17 @@ static size_t encode(const uint8_t *p, size_t n, char out[static 6], size_t *ret
         return len;
 }
 
+/* How many bytes at p stand for themselves: most of a text do. */
+static size_t plain_length(const uint8_t *p, size_t n)
+{
+        size_t i = 0;
+
+        while (i < n && p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' && p[i] != '\\')
+                i++;
+
+        return i;
+}
+
 void json_add_text(JsonText *json, const char *key, const char *s, size_t n, size_t max)
 {
         const uint8_t *p = (const uint8_t *) s;
@@ -109,14 +120,23 @@ void json_add_text(JsonText *json, const char *key, const char *s, size_t n, siz
                 for (size_t i = 0, taken; i < n && fits; i += taken) {
                         char out[6];
 
-                        total += encode(p + i, n - i, out, &taken);
+                        taken = plain_length(p + i, n - i);
+                        total += taken > 0 ? taken : encode(p + i, n - i, out, &taken);
                         fits = total <= max;
                 }
 
         for (size_t i = 0, taken; i < n; i += taken) {
                 char out[6];
-                size_t k = encode(p + i, n - i, out, &taken);
+                size_t k;
 
+                taken = plain_length(p + i, fits ? n - i : MIN(n - i, room - written));
+                if (taken > 0) {
+                        put(json, s + i, taken);
+                        written += taken;
+                        continue;
+                }
+
+                k = encode(p + i, n - i, out, &taken);
                 if (!fits && written + k > room) {
                         put(json, "...", MIN((size_t) 3, max));
                         break;

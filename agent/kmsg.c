@@ -14,7 +14,7 @@ struct Kmsg {
         Loop *loop;
         LogRing *log;
         int fd;
-        LoopSource *source;     /* NULL while the ring is full */
+        LoopSource *source;     /* NULL before the first kmsg_resume() and while the ring is full */
         uint64_t next_seq;
 };
 
@@ -173,19 +173,11 @@ void kmsg_resume(Kmsg *kmsg)
 int kmsg_new(Kmsg **ret, Loop *loop, LogRing *log, int *fd)
 {
         Kmsg *kmsg = new0(Kmsg, 1);
-        int r;
 
         if (!kmsg)
                 return -ENOMEM;
 
-        *kmsg = (Kmsg) { .loop = loop, .log = log, .fd = -EBADF };
-        r = loop_add_fd(loop, &kmsg->source, *fd, EPOLLIN, kmsg_on_input, kmsg);
-        if (r < 0) {
-                kmsg_free(kmsg);
-                return r;
-        }
-
-        kmsg->fd = TAKE_FD(*fd);
+        *kmsg = (Kmsg) { .loop = loop, .log = log, .fd = TAKE_FD(*fd) };
         *ret = kmsg;
         return 0;
 }

@@ -25,10 +25,13 @@ int kmsg_parse(char *buf, size_t n, KmsgRecord *ret);
 
 typedef struct Kmsg Kmsg;
 
-/* Takes fd (non-blocking) on success; the loop reads it while the ring has room. */
+/*
+ * Takes fd (non-blocking) on success. From the first kmsg_resume() on the loop reads it while the ring has
+ * room; until then the kernel's own buffer keeps everything.
+ */
 int kmsg_new(Kmsg **ret, Loop *loop, LogRing *log, int *fd);
 Kmsg *kmsg_free(Kmsg *kmsg);
 DEFINE_CLEANUP_FUNC(Kmsg *, kmsg_free)
 
-/* The ring has room again. */
+/* There is somebody to read for, or the ring has room again. Accepts NULL. */
 void kmsg_resume(Kmsg *kmsg);

@@ -49,10 +49,17 @@ int log_port_attach(LogPort *port, int *fd)
                 .on_gone = on_gone,
                 .userdata = port,
         };
+        int r;
 
         /* The old connection goes first: its position must not move after the rewind. */
         port->stream = ring_stream_free(port->stream);
-        return ring_stream_new(&port->stream, port->loop, &port->log->ring, fd, &handlers);
+        r = ring_stream_new(&port->stream, port->loop, &port->log->ring, fd, &handlers);
+        if (r < 0)
+                return r;
+
+        /* Not earlier: turning the messages of the boot into records is no part of getting ready. */
+        kmsg_resume(port->kmsg);
+        return 0;
 }
 
 bool log_port_is_idle(const LogPort *port)

@@ -7,6 +7,9 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <gnu/libc-version.h>
+#include <protobuf-c/protobuf-c.h>
+#include <seccomp.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
@@ -23,7 +26,16 @@ static void help(void)
                "Init process of a Kata guest: prepares the system, starts containers on request of the\n"
                "host and forwards logs. Takes its settings from the kernel command line (agent.*).\n\n"
                "  -h --help     Show this help\n"
-               "     --version  Show the version\n");
+               "     --version  Show the version, and those of libraries\n");
+}
+
+/* The libraries are linked in: nothing else in the image says which ones they are. */
+static void version(void)
+{
+        const struct scmp_version *seccomp = seccomp_version();
+
+        printf("kata-agent " PROJECT_VERSION "\nlibc %s, libprotobuf-c %s, libseccomp %u.%u.%u\n",
+               gnu_get_libc_version(), protobuf_c_version(), seccomp->major, seccomp->minor, seccomp->micro);
 }
 
 /* 1: go on as PID 1. */
@@ -42,7 +54,7 @@ static int parse_argv(int argc, char *argv[])
                         help();
                         return 0;
                 case 'v':
-                        puts("kata-agent " PROJECT_VERSION);
+                        version();
                         return 0;
                 default:
                         return -EINVAL;

@@ -11,8 +11,10 @@
 #include "proto/mux-pump.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -63,6 +65,7 @@ struct MuxPump {
 
         PumpStream *streams;
         unsigned n_offers;
+        bool offer_waits;               /* lay in the socket when the timer expired last */
 
         unsigned depth;         /* inside mux_pump_dispatch() */
         bool closing;           /* the streams of a session are being closed: open no new ones */
@@ -449,11 +452,27 @@ static bool port_read(MuxPump *pump)
         return total > 0;
 }
 
+/*
+ * What the VMM has not read yet, because the guest has not opened the port, can not have been lost. A
+ * booting guest would have to read it all before it comes to what the host says next.
+ */
+static bool offer_is_unread(MuxPump *pump)
+{
+        int n;
+
+        return pump->is_socket && ioctl(pump->fd, SIOCOUTQ, &n) >= 0 && n > 0;
+}
+
 static void offer(MuxPump *pump)
 {
         uint64_t expirations;
+        bool waited = pump->offer_waits;
 
         if (read(pump->timer_fd, &expirations, sizeof(expirations)) < 0)
+                return;
+        /* Once it is gone, the guest has a whole interval for the answer. */
+        pump->offer_waits = offer_is_unread(pump);
+        if (pump->offer_waits || waited)
                 return;
         pump->n_offers++;
         /* Without memory the next one will do. */

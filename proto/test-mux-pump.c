@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
@@ -570,6 +571,31 @@ TEST(free_in_callbacks)
         ASSERT_NULL(guest.pump);
         ASSERT_EQ(host.error, -ECONNRESET);
         ASSERT_EQ(host.n_failed, 1);
+        done();
+}
+
+/* Nobody reads for some intervals: the offer is not repeated, least of all with a flush of 64 KiB. */
+TEST(unread_offer_is_not_repeated)
+{
+        usec_t end = now_usec() + 600 * USEC_PER_MSEC;
+        int pair[2], unread = 0;
+
+        ASSERT_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+        side_start(&host, MUX_CLIENT, pair[0]);
+        while (now_usec() < end) {
+                struct pollfd p = { .fd = mux_pump_fd(host.pump), .events = POLLIN };
+
+                ASSERT_TRUE(poll(&p, 1, 50) >= 0);
+                ASSERT_OK(mux_pump_dispatch(host.pump));
+        }
+        ASSERT_OK(ioctl(pair[1], FIONREAD, &unread));
+        ASSERT_EQ(unread, strlen("KATA-MUX 1 0123456789abcdef\n"));
+
+        side_start(&guest, MUX_SERVER, pair[1]);
+        run();
+        ASSERT_EQ(host.ready, 1);
+        ASSERT_EQ(guest.ready, 1);
+        connect_stream(&guest, 7);
         done();
 }
 

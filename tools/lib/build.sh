@@ -76,12 +76,13 @@ build_get() {
 build_install() {
         local dir=$1 release=$2
         build_compile "$release" install
-        # Not as the build user: the files belong to root.
+        # Not as the build user: the files belong to root. Without debugging information, as a package has
+        # it: the guest image holds what is installed. The build directory keeps the whole programs.
         tree_get "$release"
         run_logged "$CACHE_ROOT/logs/build-$release-install.log" \
                 enter --root "$REPLY" --rw "$BUILD_DIR/src:/src" --rw "$BUILD_DIR/build:/build" \
                 --rw "$dir:/dest" --chdir /build -- \
-                meson install --no-rebuild --destdir /dest
+                meson install --no-rebuild --strip --destdir /dest
         cache_unlock "$BUILD_LOCK"
         # The layer's own directories hide those of the tree below.
         find "$dir" -type d -exec chmod 755 {} +

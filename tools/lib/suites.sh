@@ -36,6 +36,8 @@ suite_lint() {
         suite_log lint-files
         result_command "files keep to the rules" "$REPLY" "$TOOLS/lint-files"
         result_command "lint-files finds what is wrong" "$REPLY" "$TOOLS/lint-files" --self-test
+        suite_log bench-self-test
+        result_command "bench finds what has grown" "$REPLY" "$TOOLS/bench" --self-test
 }
 
 # check_meson RELEASE VARIANT: builds, runs the unit tests, counts them.
@@ -151,16 +153,18 @@ suite_guest() {
         suite_log guest-again
         result_command "a second build of the guest image is identical" "$REPLY" \
                 guest_image_again "$image" "$install"
-        suite_log guest-size
-        result_command "guest image has at most 12 MB" "$REPLY" \
-                guest_image_size "$image/guest.img" $((12 * 1000 * 1000))
+        check_bench boot image
 }
 
-guest_image_size() {
-        local size
-        size=$(stat -c %s "$1")
-        echo "$1 has $size bytes, at most $2 are allowed"
-        ((size <= $2))
+# check_bench NAME...: counts and sizes against tools/bench.d/baseline; one line each.
+check_bench() {
+        local log
+        suite_log bench
+        log=$REPLY
+        step "bench $* (log: $log)"
+        run_waiting setpriv --pdeathsig TERM env KATA_ELAPSED="$SECONDS" "$TOOLS/bench" --check "$@" >"$log" || true
+        sed '$d' "$log"
+        result_last_line bench "$log"
 }
 
 guest_verify() {
