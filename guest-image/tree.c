@@ -29,6 +29,8 @@ static const struct {
 } skeleton[] = {
         { "/dev", NULL, 0755 },
         { "/etc", NULL, 0755 },
+        { "/opt", NULL, 0755 },
+        { "/opt/kata-debug", NULL, 0755 },      /* the debug extension image, if it is attached */
         { "/proc", NULL, 0555 },
         { "/run", NULL, 0755 },
         { "/sys", NULL, 0555 },
@@ -56,6 +58,7 @@ void tree_done(Tree *tree)
                 free(tree->files[i].path);
                 free(tree->files[i].source);
                 free(tree->files[i].target);
+                free(tree->files[i].text);
         }
         free(tree->files);
         *tree = (Tree) {};
@@ -70,8 +73,7 @@ static bool tree_has(const Tree *tree, const char *path)
         return false;
 }
 
-static int tree_add(Tree *tree, const char *path, const char *source, const char *target,
-                    unsigned mode)
+int tree_add(Tree *tree, const char *path, const char *source, const char *target, unsigned mode)
 {
         TreeFile *grown, f;
 
@@ -98,6 +100,25 @@ static int tree_add(Tree *tree, const char *path, const char *source, const char
 
         tree->files[tree->n_files++] = f;
         return 0;
+}
+
+int tree_add_text(Tree *tree, const char *path, const char *text, unsigned mode)
+{
+        char *copy;
+        int r;
+
+        if (tree_has(tree, path))
+                return 0;
+
+        copy = strdup(text);
+        if (!copy)
+                return -ENOMEM;
+        r = tree_add(tree, path, NULL, NULL, mode);
+        if (r < 0)
+                free(copy);
+        else
+                tree->files[tree->n_files - 1].text = copy;
+        return r;
 }
 
 /* Adds the directories above path that are not there yet. */
@@ -187,28 +208,37 @@ static int library_path(const char *root, char **ret)
 }
 
 /* One line of the interpreter's list: "\tlibx.so.1 => /path/libx.so.1 (0x…)". */
-static int add_library_line(Tree *tree, const char *root, char *line, char **reterr_message)
+bool tree_parse_library_line(char *line, const char **ret_name, const char **ret_place)
 {
         char *arrow = strstr(line, " => "), *end;
-        const char *path;
-        int r;
 
         if (!arrow)
-                return 0;       /* vdso and the interpreter itself */
+                return false;   /* vdso and the interpreter itself */
 
         *arrow = '\0';
         line += strspn(line, " \t");
-        path = arrow + 4;
-        if (startswith(path, "not found"))
-                return error_setf(reterr_message, ENOENT,
-                                  "library '%s' that the agent needs is not below '%s': install it there",
-                                  line, root);
-
         end = strstr(arrow + 4, " (");
         if (end)
                 *end = '\0';
         if (line[0] == '/')
-                return 0;       /* the interpreter by absolute name */
+                return false;   /* the interpreter by absolute name */
+
+        *ret_name = line;
+        *ret_place = startswith(arrow + 4, "not found") ? NULL : arrow + 4;
+        return true;
+}
+
+static int add_library_line(Tree *tree, const char *root, char *line, char **reterr_message)
+{
+        const char *name, *path;
+        int r;
+
+        if (!tree_parse_library_line(line, &name, &path))
+                return 0;
+        if (!path)
+                return error_setf(reterr_message, ENOENT,
+                                  "library '%s' that the agent needs is not below '%s': install it there",
+                                  name, root);
 
         _cleanup_free_ char *source = strdup(path), *inside = NULL;
         if (!source)
@@ -231,15 +261,15 @@ static int add_library_line(Tree *tree, const char *root, char *line, char **ret
         return r < 0 ? r : tree_add(tree, inside, source, NULL, 0644);
 }
 
-static int add_libraries(Tree *tree, const char *root, const char *agent, char **reterr_message)
+int tree_list_libraries(const char *root, const char *program, char **ret_interpreter, char **ret_list,
+                        char **reterr_message)
 {
-        _cleanup_free_ char *interp = NULL, *interp_source = NULL, *libs = NULL, *out = NULL,
-                            *inside = NULL;
+        _cleanup_free_ char *interp = NULL, *interp_source = NULL, *libs = NULL, *out = NULL;
         _cleanup_(strv_done) Strv argv = {};
-        char *line, *save = NULL;
         int r;
 
-        r = read_interpreter(agent, &interp, reterr_message);
+        *ret_interpreter = *ret_list = NULL;
+        r = read_interpreter(program, &interp, reterr_message);
         if (r < 0 || !interp)
                 return r;
 
@@ -248,12 +278,29 @@ static int add_libraries(Tree *tree, const char *root, const char *agent, char *
                 r = library_path(root, &libs);
         if (r >= 0)
                 r = strv_add_many(&argv, interp_source, "--inhibit-cache", "--library-path", libs,
-                                  "--list", agent, NULL);
+                                  "--list", program, NULL);
         if (r >= 0)
                 r = run_capture(&argv, MIB(1), &out, reterr_message);
         if (r < 0)
-                return error_prefixf(reterr_message, r, "libraries of '%s' can not be listed", agent);
+                return error_prefixf(reterr_message, r, "libraries of '%s' can not be listed", program);
 
+        *ret_interpreter = TAKE_PTR(interp_source);
+        *ret_list = TAKE_PTR(out);
+        return 0;
+}
+
+static int add_libraries(Tree *tree, const char *root, const char *agent, char **reterr_message)
+{
+        _cleanup_free_ char *interp_source = NULL, *out = NULL, *inside = NULL;
+        const char *interp;
+        char *line, *save = NULL;
+        int r;
+
+        r = tree_list_libraries(root, agent, &interp_source, &out, reterr_message);
+        if (r < 0 || !interp_source)
+                return r;
+
+        interp = streq(root, "/") ? interp_source : interp_source + strlen(root);
         /* /lib64 is a link to usr/lib64 in the image. */
         r = asprintf(&inside, "%s%s", startswith(interp, "/lib") ? "/usr" : "", interp) < 0 ? -ENOMEM : 0;
         if (r >= 0)
@@ -272,6 +319,11 @@ static int compare_files(const void *a, const void *b)
         return strcmp(((const TreeFile *) a)->path, ((const TreeFile *) b)->path);
 }
 
+void tree_sort(Tree *tree)
+{
+        qsort(tree->files, tree->n_files, sizeof(TreeFile), compare_files);
+}
+
 int tree_plan(Tree *tree, const char *root, const char *agent, char **reterr_message)
 {
         int r = 0;
@@ -287,7 +339,7 @@ int tree_plan(Tree *tree, const char *root, const char *agent, char **reterr_mes
         if (r < 0)
                 return r;
 
-        qsort(tree->files, tree->n_files, sizeof(TreeFile), compare_files);
+        tree_sort(tree);
         return 0;
 }
 
@@ -329,6 +381,14 @@ static int copy_file(const char *source, const char *dest, unsigned mode, TreeFi
         return digest_final(digest, f->digest);
 }
 
+static int write_text(TreeFile *f, const char *dest)
+{
+        int r = write_file_atomic(dest, f->text, strlen(f->text), f->mode);
+
+        f->size = strlen(f->text);
+        return r < 0 ? r : digest_buffer(f->text, strlen(f->text), f->digest);
+}
+
 static int write_one(TreeFile *f, const char *dir, char **reterr_message)
 {
         _cleanup_free_ char *dest = NULL;
@@ -341,7 +401,9 @@ static int write_one(TreeFile *f, const char *dir, char **reterr_message)
                 r = symlink(f->target, dest) < 0 ? negative_errno() : 0;
                 if (r >= 0)
                         r = digest_buffer(f->target, strlen(f->target), f->digest);
-        } else if (f->source)
+        } else if (f->text)
+                r = write_text(f, dest);
+        else if (f->source)
                 r = copy_file(f->source, dest, f->mode, f);
         else {
                 r = mkdir(dest, 0755) < 0 ? negative_errno() : 0;

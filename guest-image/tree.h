@@ -13,6 +13,7 @@ typedef struct TreeFile {
         char *path;             /* in the image, absolute */
         char *source;           /* on this machine; NULL for directories and symlinks */
         char *target;           /* of a symlink */
+        char *text;             /* of a file that is made here */
         unsigned mode;          /* permission bits */
         uint64_t size;
         uint8_t digest[32];     /* SHA-256 of the content, or of the symlink's target */
@@ -30,6 +31,24 @@ void tree_done(Tree *tree);
  * program interpreter below root resolves them (no cache, root's own library directories only).
  */
 int tree_plan(Tree *tree, const char *root, const char *agent, char **reterr_message);
+
+/* For other images: a directory (no source, no target), a file or a symlink; one that is there stays. */
+int tree_add(Tree *tree, const char *path, const char *source, const char *target, unsigned mode);
+int tree_add_text(Tree *tree, const char *path, const char *text, unsigned mode);
+void tree_sort(Tree *tree);
+
+/*
+ * What the program interpreter below root makes of program: *ret_interpreter is its place on this machine
+ * (NULL for a static program, and no list then), *ret_list its "NAME => PATH (0x...)" lines.
+ */
+int tree_list_libraries(const char *root, const char *program, char **ret_interpreter, char **ret_list,
+                        char **reterr_message);
+
+/*
+ * Cuts one of those lines into name and place; false for lines of no interest (vdso, interpreter). place is
+ * NULL if the library was not found.
+ */
+bool tree_parse_library_line(char *line, const char **ret_name, const char **ret_place);
 
 /* Writes the planned tree below the empty directory dir and fills sizes and digests. */
 int tree_write(Tree *tree, const char *dir, char **reterr_message);
