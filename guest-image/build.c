@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kata-image build: see build.h. Runs as any user, on the build machine's own files. */
+/* kata-image build and build-debug: see build.h. Runs as any user, on the build machine's own files. */
 
 #include "guest-image/build.h"
 
@@ -45,7 +45,7 @@ static int manifest_text(const Tree *tree, char **ret)
 
                 if (!hex)
                         return -ENOMEM;
-                fprintf(f, "%s %04o %" PRIu64 " %s%s%s\n", t->source || t->target ? hex : "-", t->mode,
+                fprintf(f, "%s %04o %" PRIu64 " %s%s%s\n", t->source || t->target || t->text ? hex : "-", t->mode,
                         t->size, t->path, t->target ? " -> " : "", strempty(t->target));
         }
 
@@ -96,11 +96,11 @@ static int make_filesystem(const char *tree_dir, const char *image, const char *
         return truncate(image, padded) < 0 ? negative_errno() : 0;
 }
 
-static int publish(const char *from, const char *dir, const char *name, char **reterr_message)
+static int publish(const char *from, const BuildOptions *options, const char *suffix, char **reterr_message)
 {
         _cleanup_free_ char *to = NULL;
 
-        if (asprintf(&to, "%s/%s", dir, name) < 0)
+        if (asprintf(&to, "%s/%s.%s", options->output_dir, options->kind->name, suffix) < 0)
                 return -ENOMEM;
         if (chmod(from, 0644) < 0 || rename(from, to) < 0)
                 return error_setf(reterr_message, errno, "'%s' can not be written: %s", to,
@@ -109,6 +109,13 @@ static int publish(const char *from, const char *dir, const char *name, char **r
         log_info("Wrote %s", to);
         return 0;
 }
+
+static int plan_guest(Tree *tree, const BuildOptions *options, char **reterr_message)
+{
+        return tree_plan(tree, options->root, options->agent, reterr_message);
+}
+
+const ImageKind image_kind_guest = { .name = "guest", .plan = plan_guest };
 
 int image_build(const BuildOptions *options, char **reterr_message)
 {
@@ -140,7 +147,7 @@ int image_build(const BuildOptions *options, char **reterr_message)
         if (mkdir(tree_dir, 0755) < 0)
                 return negative_errno();
 
-        r = tree_plan(&tree, options->root, options->agent, reterr_message);
+        r = options->kind->plan(&tree, options, reterr_message);
         if (r >= 0)
                 r = tree_write(&tree, tree_dir, reterr_message);
         if (r >= 0)
@@ -156,11 +163,11 @@ int image_build(const BuildOptions *options, char **reterr_message)
         if (r >= 0)
                 r = write_file_atomic(manifest_path, manifest, strlen(manifest), 0644);
         if (r >= 0)
-                r = publish(image, options->output_dir, "guest.img", reterr_message);
+                r = publish(image, options, "img", reterr_message);
         if (r >= 0)
-                r = publish(params, options->output_dir, "guest.params", reterr_message);
+                r = publish(params, options, "params", reterr_message);
         if (r >= 0)
-                r = publish(manifest_path, options->output_dir, "guest.manifest", reterr_message);
+                r = publish(manifest_path, options, "manifest", reterr_message);
         if (r < 0)
                 return r;
 

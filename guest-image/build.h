@@ -1,18 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* kata-image build: agent and libraries → erofs → verity tree → parameters and manifest. */
+/* kata-image build: files → erofs → verity tree → parameters and manifest. */
 
-#include "basic/cleanup.h"
+#include "guest-image/tree.h"
 
-typedef struct BuildOptions {
-        const char *root;               /* where the libraries are taken from */
-        const char *agent;
+typedef struct BuildOptions BuildOptions;
+
+/* What there is to build. */
+typedef struct ImageKind {
+        const char *name;               /* of its files, without suffix */
+        int (*plan)(Tree *tree, const BuildOptions *options, char **reterr_message);
+} ImageKind;
+
+struct BuildOptions {
+        const ImageKind *kind;
+        const char *root;               /* where libraries and tools are taken from */
+        const char *agent;              /* of image_kind_guest */
         const char *output_dir;         /* exists or is made */
-} BuildOptions;
+};
+
+extern const ImageKind image_kind_guest;        /* "guest": agent and its libraries */
+extern const ImageKind image_kind_debug;        /* "guest-debug": see debug-tree.c */
 
 /*
- * Writes guest.img, guest.params and guest.manifest; each appears whole or not at all, the image first.
+ * Writes NAME.img, NAME.params and NAME.manifest; each appears whole or not at all, the image first.
  * Needs no privileges. The same inputs give the same bytes.
  */
 int image_build(const BuildOptions *options, char **reterr_message);

@@ -21,15 +21,17 @@ static const char *arg_params = DEFAULT_PARAMS;
 
 static void help(void)
 {
-        printf("kata-image [OPTIONS...] build|verify\n\n"
+        printf("kata-image [OPTIONS...] build|build-debug|verify\n\n"
                "Builds and checks the guest image of kata-systemd.\n\n"
                "Commands:\n"
                "  build                 Make guest.img, guest.params and guest.manifest\n"
+               "  build-debug           Make guest-debug.img with its .params and .manifest: tools for\n"
+               "                        sandboxes with Debug=yes\n"
                "  verify                Check an image against its parameters, block by block\n\n"
-               "Options of build:\n"
+               "Options of build and build-debug:\n"
                "  --output-dir DIR      Where the three files go (required)\n"
-               "  --agent FILE          The guest agent [" DEFAULT_AGENT "]\n"
-               "  --root DIR            Take the agent's libraries from below DIR [/]\n\n"
+               "  --agent FILE          The guest agent, build only [" DEFAULT_AGENT "]\n"
+               "  --root DIR            Take libraries and tools from below DIR [/]\n\n"
                "Options of verify:\n"
                "  --image FILE          Image to check [" DEFAULT_IMAGE "]\n"
                "  --params FILE         Its parameters [" DEFAULT_PARAMS "]\n\n"
@@ -38,10 +40,11 @@ static void help(void)
                "See kata-image(1).\n");
 }
 
-static int verb_build(void)
+static int build(const ImageKind *kind, const char *verb)
 {
         _cleanup_free_ char *message = NULL;
         BuildOptions options = {
+                .kind = kind,
                 .root = arg_root,
                 .agent = arg_agent,
                 .output_dir = arg_output_dir,
@@ -49,7 +52,7 @@ static int verb_build(void)
         int r;
 
         if (!arg_output_dir) {
-                log_error("build: --output-dir=DIR is required");
+                log_error("%s: --output-dir=DIR is required", verb);
                 return 2;
         }
 
@@ -60,6 +63,16 @@ static int verb_build(void)
         }
 
         return 0;
+}
+
+static int verb_build(void)
+{
+        return build(&image_kind_guest, "build");
+}
+
+static int verb_build_debug(void)
+{
+        return build(&image_kind_debug, "build-debug");
 }
 
 static int verb_verify(void)
@@ -103,6 +116,7 @@ static const struct {
         int (*run)(void);
 } verbs[] = {
         { "build", verb_build },
+        { "build-debug", verb_build_debug },
         { "verify", verb_verify },
 };
 
@@ -156,7 +170,7 @@ int main(int argc, char *argv[])
                 }
 
         if (argc - optind != 1) {
-                log_error("Exactly one command is needed: build or verify; see kata-image --help");
+                log_error("Exactly one command is needed: build, build-debug or verify; see kata-image --help");
                 return 2;
         }
 
@@ -164,6 +178,6 @@ int main(int argc, char *argv[])
                 if (streq(argv[optind], verbs[i].name))
                         return verbs[i].run();
 
-        log_error("Unknown command '%s': build or verify; see kata-image --help", argv[optind]);
+        log_error("Unknown command '%s': build, build-debug or verify; see kata-image --help", argv[optind]);
         return 2;
 }

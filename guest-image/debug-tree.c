@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Content of the debug extension: busybox under all its names, strace, gdbserver and iproute2, from below
+ * --root. Mounted on DEBUG_MOUNT_POINT, so it must not depend on the guest image beside it: the programs have
+ * their own libraries and program interpreter, which a script of the program's name calls (a variable in the
+ * environment would reach the programs under trace as well). Build time, the operator's own files.
+ *
+ *      /bin/busybox    /bin/APPLET -> busybox    /bin/strace (script)    /libexec/strace    /lib/libc.so.6 ...
+ */
+
+#include <unistd.h>
+
+#include "basic/error.h"
+#include "basic/limits.h"
+#include "basic/strv.h"
+#include "guest-image/build.h"
+#include "guest-image/run.h"
+
+/* The place in the guest: agent/debug-console.h. */
+#define DEBUG_MOUNT_POINT "/opt/kata-debug"
+
+#define APPLETS_MAX 1000U
+#define APPLET_NAME_MAX 64U
+
+static const struct {
+        const char *name, *package;
+} tools[] = {
+        { "strace", "strace" },
+        { "gdbserver", "gdbserver" },
+        { "ip", "iproute2" },
+        { "ss", "iproute2" },
+        { "tc", "iproute2" },
+};
+
+/* What a program loads by itself; left out where it is not installed. */
+static const char *const extra_libraries[] = { "libthread_db.so.1" };
+
+static int find_program(const char *root, const char *name, const char *package, char **ret,
+                        char **reterr_message)
+{
+        static const char *const dirs[] = { "/usr/bin", "/usr/sbin", "/bin", "/sbin" };
+
+        for (size_t i = 0; i < ELEMENTSOF(dirs); i++) {
+                _cleanup_free_ char *path = NULL;
+
+                if (asprintf(&path, "%s%s/%s", streq(root, "/") ? "" : root, dirs[i], name) < 0)
+                        return -ENOMEM;
+                if (access(path, X_OK) >= 0) {
+                        *ret = TAKE_PTR(path);
+                        return 0;
+                }
+        }
+
+        return error_setf(reterr_message, ENOENT, "'%s' is not below '%s': install package %s there", name,
+                          root, package);
+}
+
+static int add_file(Tree *tree, const char *dir, const char *name, const char *source, unsigned mode)
+{
+        _cleanup_free_ char *path = NULL;
+
+        if (asprintf(&path, "%s/%s", dir, name) < 0)
+                return -ENOMEM;
+        return tree_add(tree, path, source, NULL, mode);
+}
+
+static const char *base_name(const char *path)
+{
+        const char *slash = strrchr(path, '/');
+
+        return slash ? slash + 1 : path;
+}
+
+/* All libraries lie in one directory, under the names that programs ask for. */
+static int add_libraries(Tree *tree, char *list, const char *root, const char *program,
+                         char **reterr_message)
+{
+        char *save = NULL;
+
+        for (char *line = strtok_r(list, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                const char *name, *place;
+                int r;
+
+                if (!tree_parse_library_line(line, &name, &place))
+                        continue;
+                if (!place)
+                        return error_setf(reterr_message, ENOENT,
+                                          "library '%s' that '%s' needs is not below '%s': install it there",
+                                          name, program, root);
+                r = add_file(tree, "/lib", name, place, 0644);
+                if (r < 0)
+                        return r;
+
+                /* They belong to the C library, which is in the same directory. */
+                for (size_t i = 0; startswith(name, "libc.so") && i < ELEMENTSOF(extra_libraries); i++) {
+                        _cleanup_free_ char *extra = NULL;
+
+                        if (asprintf(&extra, "%.*s%s", (int) (base_name(place) - place), place,
+                                     extra_libraries[i]) < 0)
+                                return -ENOMEM;
+                        if (access(extra, R_OK) >= 0)
+                                r = add_file(tree, "/lib", extra_libraries[i], extra, 0644);
+                        if (r < 0)
+                                return r;
+                }
+        }
+
+        return 0;
+}
+
+static int add_tool(Tree *tree, const char *root, const char *name, const char *package,
+                    char **reterr_message)
+{
+        _cleanup_free_ char *source = NULL, *interpreter = NULL, *list = NULL, *path = NULL, *script = NULL;
+        int r;
+
+        r = find_program(root, name, package, &source, reterr_message);
+        if (r >= 0)
+                r = tree_list_libraries(root, source, &interpreter, &list, reterr_message);
+        if (r < 0)
+                return r;
+        if (!interpreter)
+                return add_file(tree, "/bin", name, source, 0755);
+
+        r = add_libraries(tree, list, root, source, reterr_message);
+        if (r >= 0)
+                r = add_file(tree, "/lib", base_name(interpreter), interpreter, 0755);
+        if (r >= 0)
+                r = add_file(tree, "/libexec", name, source, 0755);
+        if (r < 0)
+                return r;
+
+        if (asprintf(&path, "/bin/%s", name) < 0 ||
+            asprintf(&script,
+                     "#!" DEBUG_MOUNT_POINT "/bin/sh\n"
+                     "exec " DEBUG_MOUNT_POINT "/lib/%s --library-path " DEBUG_MOUNT_POINT "/lib \\\n"
+                     "        --argv0 %s " DEBUG_MOUNT_POINT "/libexec/%s \"$@\"\n",
+                     base_name(interpreter), name, name) < 0)
+                return -ENOMEM;
+        return tree_add_text(tree, path, script, 0755);
+}
+
+static int add_applet(Tree *tree, const char *name, char **reterr_message)
+{
+        _cleanup_free_ char *path = NULL;
+
+        if (strchr(name, '/') || name[0] == '.' || strlen(name) > APPLET_NAME_MAX)
+                return error_setf(reterr_message, EINVAL, "busybox has an applet of a strange name");
+        if (asprintf(&path, "/bin/%s", name) < 0)
+                return -ENOMEM;
+
+        return tree_add(tree, path, NULL, "busybox", 0777);
+}
+
+static int add_busybox(Tree *tree, const char *root, char **reterr_message)
+{
+        _cleanup_free_ char *source = NULL, *interpreter = NULL, *list = NULL, *out = NULL;
+        _cleanup_(strv_done) Strv argv = {};
+        char *save = NULL;
+        unsigned n = 0;
+        int r;
+
+        r = find_program(root, "busybox", "busybox-static", &source, reterr_message);
+        if (r >= 0)
+                r = tree_list_libraries(root, source, &interpreter, &list, reterr_message);
+        if (r >= 0 && interpreter)
+                r = error_setf(reterr_message, EINVAL, "'%s' is not static: install package busybox-static "
+                               "there", source);
+        if (r >= 0)
+                r = add_file(tree, "/bin", "busybox", source, 0755);
+        if (r >= 0)
+                r = strv_add_many(&argv, source, "--list", NULL);
+        if (r >= 0)
+                r = run_capture(&argv, KIB(64), &out, reterr_message);
+        if (r < 0)
+                return r;
+
+        for (char *name = strtok_r(out, "\n", &save); name; name = strtok_r(NULL, "\n", &save)) {
+                if (++n > APPLETS_MAX)
+                        return error_setf(reterr_message, E2BIG, "busybox has more than %u applets",
+                                          APPLETS_MAX);
+                r = add_applet(tree, name, reterr_message);
+                if (r < 0)
+                        return r;
+        }
+
+        return 0;
+}
+
+static int plan_debug(Tree *tree, const BuildOptions *options, char **reterr_message)
+{
+        static const char *const dirs[] = { "/bin", "/lib", "/libexec" };
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(dirs); i++)
+                r = tree_add(tree, dirs[i], NULL, NULL, 0755);
+        /* Before busybox: a tool of its own wins over an applet of the same name. */
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(tools); i++)
+                r = add_tool(tree, options->root, tools[i].name, tools[i].package, reterr_message);
+        if (r >= 0)
+                r = add_busybox(tree, options->root, reterr_message);
+        if (r < 0)
+                return r;
+
+        tree_sort(tree);
+        return 0;
+}
+
+const ImageKind image_kind_debug = { .name = "guest-debug", .plan = plan_debug };
