@@ -73,6 +73,13 @@ const ConfKey node_conf_table[] = {
           .fallback = DATADIR "/guest.params", .accepts = ACCEPTS_PATH,
           .description = "Sizes and root hash of that image. A guest that finds another hash does\n"
                          "not start." },
+        { "Image", "DebugImage", conf_parse_path, FIELD(debug_image),
+          .fallback = DATADIR "/guest-debug.img", .accepts = ACCEPTS_PATH,
+          .description = "Debug extension: tools for sandboxes with Debug=yes, as written by\n"
+                         "kata-image(1)." },
+        { "Image", "DebugParameters", conf_parse_path, FIELD(debug_parameters),
+          .fallback = DATADIR "/guest-debug.params", .accepts = ACCEPTS_PATH,
+          .description = "Sizes and root hash of the debug extension." },
 
         { "Machine", "VMM", conf_parse_word, FIELD(vmm),
           .fallback = "qemu", .accepts = "qemu", .words = vmm_words,

@@ -50,6 +50,8 @@ typedef struct NodeConf {
         char *kernel;           /* Kernel=: PVH ELF */
         char *image;            /* Image=: erofs + hash tree */
         char *image_parameters; /* Parameters=: guest.params */
+        char *debug_image;      /* DebugImage=: for sandboxes with Debug=yes */
+        char *debug_parameters; /* DebugParameters= */
 
         /* [Machine] */
         ConfVmm vmm;

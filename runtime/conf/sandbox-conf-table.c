@@ -33,6 +33,9 @@ const ConfKey sandbox_conf_table[] = {
         { "Sandbox", "Transport", conf_parse_word, FIELD(transport),
           .accepts = "auto, vsock or serial", .words = conf_transport_words,
           .description = "Overrides the node's." },
+        { "Sandbox", "Debug", conf_parse_bool, FIELD(debug),
+          .accepts = "yes or no",
+          .description = "Attaches the debug extension and offers a shell in the guest." },
         {},
 };
 

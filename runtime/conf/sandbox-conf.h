@@ -52,6 +52,7 @@ typedef struct SandboxConf {
         char *kernel_parameters; /* the node's, then the sandbox's; "" if none */
         usec_t stop_timeout;
         char *hostname; /* Hostname=; default: the id cut to 64 characters */
+        bool debug;     /* Debug=; the node has no say: default no */
 
         ContainerConf *containers; /* in the order of the file */
         size_t n_containers;       /* 1..CONTAINERS_MAX */

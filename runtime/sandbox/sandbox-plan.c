@@ -148,7 +148,10 @@ static int plan_machine(Sandbox *s, char **reterr_message)
         r = guest_params_load(s->node->image_parameters, &s->config.params, reterr_message);
         if (r >= 0)
                 r = vm_config_open(&s->config, s->node->image_parameters, reterr_message);
-        return r < 0 ? EX_CONFIG : 0;
+        if (r < 0)
+                return EX_CONFIG;
+
+        return s->conf->debug ? sandbox_plan_debug(s, reterr_message) : 0;
 }
 
 /* --- containers --- */

@@ -23,6 +23,7 @@ typedef struct ContainerStateEntry {
 
 typedef struct SandboxState {
         bool running;           /* all containers had been started */
+        bool debug;             /* the guest was booted with Debug=yes */
         usec_t stop_timeout;
         pid_t virtiofsd_pid;    /* 0: none */
         uint64_t virtiofsd_start_time;

@@ -118,6 +118,25 @@ static int add_root_disk(const QemuFds *fds, Strv *argv)
         return r < 0 ? r : add_device(argv, "virtio-blk-device,drive=root,id=root-disk");
 }
 
+/* Behind the root disk on the command line, so that it is /dev/vdb. Read-only in the same three ways. */
+static int add_debug_disk(const QemuFds *fds, Strv *argv)
+{
+        int r;
+
+        if (fds->debug_image < 0)
+                return 0;
+
+        r = strv_add(argv, "-add-fd");
+        if (r >= 0)
+                r = strv_addf(argv, "fd=%d,set=2,opaque=debug-image", fds->debug_image);
+        if (r >= 0)
+                r = strv_add_many(argv, "-blockdev",
+                                  "driver=raw,node-name=debug,read-only=on,file.driver=file,"
+                                  "file.filename=/dev/fdset/2,file.read-only=on,"
+                                  "file.auto-read-only=off", NULL);
+        return r < 0 ? r : add_device(argv, "virtio-blk-device,drive=debug,id=debug-disk");
+}
+
 static int add_serial(const VmConfig *c, const QemuFds *fds, Strv *argv)
 {
         int r;
@@ -180,6 +199,8 @@ int qemu_build_argv(const VmConfig *c, const QemuFds *fds, const char *kernel_cm
                 r = add_control(fds, &argv);
         if (r >= 0)
                 r = add_root_disk(fds, &argv);
+        if (r >= 0)
+                r = add_debug_disk(fds, &argv);
         if (r >= 0)
                 r = add_serial(c, fds, &argv);
         if (r >= 0)

@@ -23,6 +23,7 @@ typedef struct QemuFds {
         int agent;
         int vhost;
         int share;              /* connected socket */
+        int debug_image;
 } QemuFds;
 
 int qemu_build_argv(

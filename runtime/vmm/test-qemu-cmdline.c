@@ -85,7 +85,7 @@ TEST(tcg_serial_share)
                         NULL,
         };
         _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_TCG, VM_TRANSPORT_SERIAL);
-        const QemuFds fds = { 3, 4, 5, 6, 7, -EBADF, 8 };
+        const QemuFds fds = { 3, 4, 5, 6, 7, -EBADF, 8, -EBADF };
         _cleanup_(strv_done) Strv argv = {};
 
         ASSERT_OK(qemu_build_argv(&c, &fds, "KERNEL WORDS", &argv));
@@ -145,13 +145,43 @@ TEST(kvm_vsock)
                         NULL,
         };
         _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_KVM, VM_TRANSPORT_VSOCK);
-        const QemuFds fds = { 3, 4, 5, -EBADF, -EBADF, 6, -EBADF };
+        const QemuFds fds = { 3, 4, 5, -EBADF, -EBADF, 6, -EBADF, -EBADF };
         _cleanup_(strv_done) Strv argv = {};
 
         c.vcpus = 2;
         c.console = false;
         ASSERT_OK(qemu_build_argv(&c, &fds, "KERNEL WORDS", &argv));
         check_argv(&argv, golden);
+}
+
+/* Debug=yes adds these six words behind the root disk and nothing else. */
+TEST(debug_disk)
+{
+        static const char *const added[] = {
+                        "-add-fd",
+                        "fd=9,set=2,opaque=debug-image",
+                        "-blockdev",
+                        "driver=raw,node-name=debug,read-only=on,file.driver=file,"
+                        "file.filename=/dev/fdset/2,file.read-only=on,file.auto-read-only=off",
+                        "-device",
+                        "virtio-blk-device,drive=debug,id=debug-disk",
+        };
+        _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_TCG, VM_TRANSPORT_SERIAL);
+        QemuFds fds = { 3, 4, 5, 6, 7, -EBADF, 8, -EBADF };
+        _cleanup_(strv_done) Strv without = {}, with = {};
+        size_t at = 0;
+
+        ASSERT_OK(qemu_build_argv(&c, &fds, "KERNEL WORDS", &without));
+        fds.debug_image = 9;
+        ASSERT_OK(qemu_build_argv(&c, &fds, "KERNEL WORDS", &with));
+        ASSERT_EQ(with.n, without.n + ELEMENTSOF(added));
+        while (at < without.n && streq(without.v[at], with.v[at]))
+                at++;
+        ASSERT_STREQ(without.v[at - 1], "virtio-blk-device,drive=root,id=root-disk");
+        for (size_t i = 0; i < ELEMENTSOF(added); i++)
+                ASSERT_STREQ(with.v[at + i], added[i]);
+        for (size_t i = at; i < without.n; i++)
+                ASSERT_STREQ(with.v[i + ELEMENTSOF(added)], without.v[i]);
 }
 
 DEFINE_TEST_MAIN
