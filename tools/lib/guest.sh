@@ -56,22 +56,45 @@ guest_image_build() {
                 kata-image build --root / --agent /usr/bin/kata-agent --output-dir /out
 }
 
+# guest_debug_get: directory with guest-debug.img, .params and .manifest, in REPLY.
+guest_debug_get() {
+        local install tree
+        build_get "$GUEST_RELEASE"
+        install=$REPLY
+        tree_get "$GUEST_RELEASE"
+        tree=$REPLY
+        cache_key "${tree##*/}" - < <(sha256sum <"$install/usr/bin/kata-image")
+        cache_get guest-debug "$REPLY" guest_debug_build "$tree" "$install"
+}
+
+guest_debug_build() {
+        local dir=$1 tree=$2 install=$3 log=$CACHE_ROOT/logs/guest-debug.log
+        step "building the debug extension image (log: $log)"
+        : >"$log"
+        run_logged "$log" enter --root "$tree" --over "$install" --rw "$dir:/out" -- \
+                kata-image build-debug --root / --output-dir /out
+}
+
 # guest_get: a layer with /usr/share/kata, in REPLY.
 guest_get() {
-        local kernel image
+        local kernel image debug
         guest_kernel_get
         kernel=$REPLY
         guest_image_get
         image=$REPLY
-        cache_key "$kernel" "$image"
-        cache_get guest-layer "$REPLY" guest_layer_build "$kernel" "$image"
+        guest_debug_get
+        debug=$REPLY
+        cache_key "$kernel" "$image" "$debug"
+        cache_get guest-layer "$REPLY" guest_layer_build "$kernel" "$image" "$debug"
 }
 
 guest_layer_build() {
-        local dir=$1/usr/share/kata
+        local layer=$1 dir=$1/usr/share/kata part
+        shift
         mkdir -p "$dir"
-        ln "$2"/* "$dir/" 2>/dev/null || cp "$2"/* "$dir/"
-        ln "$3"/* "$dir/" 2>/dev/null || cp "$3"/* "$dir/"
-        chmod 755 "$1/usr" "$1/usr/share" "$dir"
+        for part; do
+                ln "$part"/* "$dir/" 2>/dev/null || cp "$part"/* "$dir/"
+        done
+        chmod 755 "$layer/usr" "$layer/usr/share" "$dir"
         chmod 644 "$dir"/*
 }

@@ -151,6 +151,31 @@ suite_guest() {
         suite_log guest-again
         result_command "a second build of the guest image is identical" "$REPLY" \
                 guest_image_again "$image" "$install"
+        suite_guest_debug "$install"
+}
+
+suite_guest_debug() {
+        local failed=$RESULT_FAILED install=$1 image
+        suite_log guest-debug
+        result_command "debug extension builds" "$REPLY" guest_debug_get
+        ((RESULT_FAILED == failed)) || return 0
+        guest_debug_get
+        image=$REPLY
+        suite_log guest-debug-again
+        result_command "debug extension matches its root hash; a second build, by an ordinary user, is identical" \
+                "$REPLY" guest_debug_again "$image" "$install"
+}
+
+guest_debug_again() {
+        tree_get "$GUEST_RELEASE"
+        enter --root "$REPLY" --over "$2" --ro "$1:/image" --uid "$BUILD_UID" -- /bin/sh -euc '
+                kata-image verify --image /image/guest-debug.img --params /image/guest-debug.params
+                mkdir /tmp/again
+                kata-image build-debug --root / --output-dir /tmp/again
+                for file in /image/*; do
+                        cmp "$file" "/tmp/again/${file##*/}"
+                done
+        '
 }
 
 guest_verify() {
