@@ -336,7 +336,7 @@ static void _noreturn_ run_shell(const char *shell, int terminal, int cgroup_fd)
 {
         static const char *const environment[] = {
                 "PATH=" DEBUG_MOUNT_POINT "/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp", "TERM=linux",
-                "USER=root", "PS1=\\h:\\w# ", NULL,
+                "USER=root", "ENV=" DEBUG_MOUNT_POINT "/etc/shrc", "PS1=\\h:\\w# ", NULL,
         };
         const char *const argv[] = { "sh", NULL };
         struct sigaction sa = { .sa_handler = SIG_DFL };

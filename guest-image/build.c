@@ -176,3 +176,24 @@ int image_build(const BuildOptions *options, char **reterr_message)
                  strempty(root_hash));
         return 0;
 }
+
+int image_tree(const BuildOptions *options, char **reterr_message)
+{
+        _cleanup_(tree_done) Tree tree = {};
+        int r;
+
+        r = options->kind->plan(&tree, options, reterr_message);
+        if (r < 0)
+                return r;
+
+        r = mkdir_p(options->output_dir, 0755);
+        if (r < 0)
+                return error_setf(reterr_message, r, "output directory '%s' can not be made: %s",
+                                  options->output_dir, strerror(-r));
+        r = tree_write(&tree, options->output_dir, reterr_message);
+        if (r < 0)
+                return r;
+
+        log_info("Wrote %zu files below %s", tree.n_files, options->output_dir);
+        return 0;
+}

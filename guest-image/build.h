@@ -28,3 +28,6 @@ extern const ImageKind image_kind_debug;        /* "guest-debug": see debug-tree
  * Needs no privileges. The same inputs give the same bytes.
  */
 int image_build(const BuildOptions *options, char **reterr_message);
+
+/* The content alone, as a directory tree for other image builders. output_dir is made, or empty. */
+int image_tree(const BuildOptions *options, char **reterr_message);

@@ -5,6 +5,9 @@
  * their own libraries and program interpreter, which a script of the program's name calls (a variable in the
  * environment would reach the programs under trace as well). Build time, the operator's own files.
  *
+ * Debian's busybox prefers its own applets over programs in PATH, so interactive shells read /etc/shrc
+ * (ENV=), where each tool is a function.
+ *
  *      /bin/busybox    /bin/APPLET -> busybox    /bin/strace (script)    /libexec/strace    /lib/libc.so.6 ...
  */
 
@@ -187,9 +190,26 @@ static int add_busybox(Tree *tree, const char *root, char **reterr_message)
         return 0;
 }
 
+static int add_shell_functions(Tree *tree)
+{
+        _cleanup_fclose_ FILE *f = NULL;
+        _cleanup_free_ char *text = NULL;
+        size_t n;
+
+        f = open_memstream(&text, &n);
+        if (!f)
+                return -ENOMEM;
+        for (size_t i = 0; i < ELEMENTSOF(tools); i++)
+                fprintf(f, "%s() { " DEBUG_MOUNT_POINT "/bin/%s \"$@\"; }\n", tools[i].name, tools[i].name);
+        if (fclose(TAKE_PTR(f)) != 0)
+                return -ENOMEM;
+
+        return tree_add_text(tree, "/etc/shrc", text, 0644);
+}
+
 static int plan_debug(Tree *tree, const BuildOptions *options, char **reterr_message)
 {
-        static const char *const dirs[] = { "/bin", "/lib", "/libexec" };
+        static const char *const dirs[] = { "/bin", "/etc", "/lib", "/libexec" };
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(dirs); i++)
@@ -199,6 +219,8 @@ static int plan_debug(Tree *tree, const BuildOptions *options, char **reterr_mes
                 r = add_tool(tree, options->root, tools[i].name, tools[i].package, reterr_message);
         if (r >= 0)
                 r = add_busybox(tree, options->root, reterr_message);
+        if (r >= 0)
+                r = add_shell_functions(tree);
         if (r < 0)
                 return r;
 

@@ -21,16 +21,17 @@ static const char *arg_params = DEFAULT_PARAMS;
 
 static void help(void)
 {
-        printf("kata-image [OPTIONS...] build|build-debug|verify\n\n"
+        printf("kata-image [OPTIONS...] build|build-debug|tree|verify\n\n"
                "Builds and checks the guest image of kata-systemd.\n\n"
                "Commands:\n"
                "  build                 Make guest.img, guest.params and guest.manifest\n"
                "  build-debug           Make guest-debug.img with its .params and .manifest: tools for\n"
                "                        sandboxes with Debug=yes\n"
+               "  tree                  Write the content of the guest image as a directory\n"
                "  verify                Check an image against its parameters, block by block\n\n"
-               "Options of build and build-debug:\n"
-               "  --output-dir DIR      Where the three files go (required)\n"
-               "  --agent FILE          The guest agent, build only [" DEFAULT_AGENT "]\n"
+               "Options of build, build-debug and tree:\n"
+               "  --output-dir DIR      Where the files go (required)\n"
+               "  --agent FILE          The guest agent, not for build-debug [" DEFAULT_AGENT "]\n"
                "  --root DIR            Take libraries and tools from below DIR [/]\n\n"
                "Options of verify:\n"
                "  --image FILE          Image to check [" DEFAULT_IMAGE "]\n"
@@ -40,7 +41,8 @@ static void help(void)
                "See kata-image(1).\n");
 }
 
-static int build(const ImageKind *kind, const char *verb)
+static int build(const ImageKind *kind, const char *verb,
+                 int (*func)(const BuildOptions *options, char **reterr_message))
 {
         _cleanup_free_ char *message = NULL;
         BuildOptions options = {
@@ -56,7 +58,7 @@ static int build(const ImageKind *kind, const char *verb)
                 return 2;
         }
 
-        r = image_build(&options, &message);
+        r = func(&options, &message);
         if (r < 0) {
                 log_error("Image not built: %s", error_text(message, r));
                 return 1;
@@ -67,12 +69,17 @@ static int build(const ImageKind *kind, const char *verb)
 
 static int verb_build(void)
 {
-        return build(&image_kind_guest, "build");
+        return build(&image_kind_guest, "build", image_build);
 }
 
 static int verb_build_debug(void)
 {
-        return build(&image_kind_debug, "build-debug");
+        return build(&image_kind_debug, "build-debug", image_build);
+}
+
+static int verb_tree(void)
+{
+        return build(&image_kind_guest, "tree", image_tree);
 }
 
 static int verb_verify(void)
@@ -117,6 +124,7 @@ static const struct {
 } verbs[] = {
         { "build", verb_build },
         { "build-debug", verb_build_debug },
+        { "tree", verb_tree },
         { "verify", verb_verify },
 };
 
@@ -170,7 +178,7 @@ int main(int argc, char *argv[])
                 }
 
         if (argc - optind != 1) {
-                log_error("Exactly one command is needed: build, build-debug or verify; see kata-image --help");
+                log_error("Exactly one command is needed: build, build-debug, tree or verify; see kata-image --help");
                 return 2;
         }
 
@@ -178,6 +186,6 @@ int main(int argc, char *argv[])
                 if (streq(argv[optind], verbs[i].name))
                         return verbs[i].run();
 
-        log_error("Unknown command '%s': build, build-debug or verify; see kata-image --help", argv[optind]);
+        log_error("Unknown command '%s': build, build-debug, tree or verify; see kata-image --help", argv[optind]);
         return 2;
 }

@@ -87,6 +87,8 @@ TEST(layout)
         /* Not busybox's. */
         f = ASSERT_NOT_NULL(find(&tree, "/bin/ip"));
         ASSERT_NOT_NULL(f->text);
+        f = ASSERT_NOT_NULL(find(&tree, "/etc/shrc"));
+        ASSERT_CONTAINS(f->text, "tc() { /opt/kata-debug/bin/tc \"$@\"; }\n");
         ASSERT_NOT_NULL(find(&tree, "/libexec/gdbserver"));
         ASSERT_NOT_NULL(find(&tree, "/lib/libc.so.6"));
         for (size_t i = 1; i < tree.n_files; i++)

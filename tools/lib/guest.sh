@@ -75,17 +75,50 @@ guest_debug_build() {
                 kata-image build-debug --root / --output-dir /out
 }
 
+# guest_mkosi_get: directory with guest-mkosi.raw and .params, the guest image by the second road, in REPLY.
+guest_mkosi_get() {
+        local install tree
+        build_get "$GUEST_RELEASE"
+        install=$REPLY
+        tree_get "$GUEST_RELEASE"
+        tree=$REPLY
+        cache_key "${tree##*/}" - < <(
+                source_manifest '^mkosi[.]conf[.]d/guest/'
+                cd "$install" && sha256sum usr/bin/kata-image usr/bin/kata-agent
+        )
+        cache_get guest-mkosi "$REPLY" guest_mkosi_build "$tree" "$install"
+}
+
+guest_mkosi_build() {
+        local dir=$1 tree=$2 install=$3 log=$CACHE_ROOT/logs/guest-mkosi.log
+        step "building the guest image with mkosi (log: $log)"
+        : >"$log"
+        # Without network: what mkosi puts together is all in the tree.
+        run_logged "$log" enter --root "$tree" --over "$install" --rw "$dir:/out" \
+                --ro "$SOURCE/mkosi.conf.d:/mkosi.conf.d" -- /bin/sh -euc '
+                        kata-image tree --root / --agent /usr/bin/kata-agent --output-dir /tmp/tree
+                        mkdir /tmp/out /tmp/cache /tmp/work
+                        mkosi --directory /mkosi.conf.d/guest --skeleton-tree /tmp/tree \
+                                --output-directory /tmp/out --cache-directory /tmp/cache \
+                                --workspace-directory /tmp/work build
+                        cp /tmp/out/guest.raw /out/guest-mkosi.raw
+                        kata-image params --image /out/guest-mkosi.raw --params /out/guest-mkosi.params
+                '
+}
+
 # guest_get: a layer with /usr/share/kata, in REPLY.
 guest_get() {
-        local kernel image debug
+        local kernel image debug mkosi
         guest_kernel_get
         kernel=$REPLY
         guest_image_get
         image=$REPLY
         guest_debug_get
         debug=$REPLY
-        cache_key "$kernel" "$image" "$debug"
-        cache_get guest-layer "$REPLY" guest_layer_build "$kernel" "$image" "$debug"
+        guest_mkosi_get
+        mkosi=$REPLY
+        cache_key "$kernel" "$image" "$debug" "$mkosi"
+        cache_get guest-layer "$REPLY" guest_layer_build "$kernel" "$image" "$debug" "$mkosi"
 }
 
 guest_layer_build() {

@@ -152,6 +152,51 @@ suite_guest() {
         result_command "a second build of the guest image is identical" "$REPLY" \
                 guest_image_again "$image" "$install"
         suite_guest_debug "$install"
+        suite_guest_mkosi "$image" "$install"
+}
+
+suite_guest_mkosi() {
+        local failed=$RESULT_FAILED image=$1 install=$2 mkosi
+        suite_log guest-mkosi
+        result_command "guest image builds with mkosi" "$REPLY" guest_mkosi_get
+        ((RESULT_FAILED == failed)) || return 0
+        guest_mkosi_get
+        mkosi=$REPLY
+        suite_log guest-mkosi-verify
+        result_command "the image of mkosi matches its root hash" "$REPLY" guest_mkosi_verify "$mkosi" "$install"
+        suite_log guest-mkosi-content
+        result_command "both roads lead to the same agent and libraries" "$REPLY" \
+                guest_same_content "$image" "$mkosi"
+}
+
+guest_mkosi_verify() {
+        tree_get "$GUEST_RELEASE"
+        enter --root "$REPLY" --over "$2" --ro "$1:/image" -- \
+                kata-image verify --image /image/guest-mkosi.raw --params /image/guest-mkosi.params
+}
+
+# Every file of the one is in the other with the same bytes; mkosi insists on an os-release file.
+guest_same_content() {
+        tree_get "$GUEST_RELEASE"
+        enter --root "$REPLY" --ro "$1:/first" --ro "$2:/second" -- /bin/sh -euc '
+                value() {
+                        sed -n "s/^$1=//p" "$2"
+                }
+                extract() {
+                        offset=$(value root_offset "$2")
+                        dd if="$1" of="$3.erofs" bs=4096 skip=$((${offset:-0} / 4096)) \
+                                count="$(value data_blocks "$2")" status=none
+                        fsck.erofs --extract="$3" "$3.erofs"
+                        cd "$3"
+                        find . -type f ! -path ./usr/lib/os-release -print0 | sort -z | xargs -0 sha256sum >"$3.sums"
+                        find . -type l -printf "%p -> %l\n" | sort >>"$3.sums"
+                        find . -type d -printf "%M %U %G %p\n" | sort >>"$3.sums"
+                }
+                extract /first/guest.img /first/guest.params /tmp/first
+                extract /second/guest-mkosi.raw /second/guest-mkosi.params /tmp/second
+                grep " ./usr/bin/kata-agent$" /tmp/first.sums
+                diff -u /tmp/first.sums /tmp/second.sums
+        '
 }
 
 suite_guest_debug() {
