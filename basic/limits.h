@@ -20,6 +20,16 @@
 #define GUEST_PARAMS_MAX KIB(16)
 #define KERNEL_CMDLINE_MAX 2048U
 
+/* Guest image: what is beside the file system. */
+#define ROOT_SIGNATURE_MAX KIB(64)
+#define CERTIFICATE_FILE_MAX KIB(256)
+#define IMAGE_MANIFEST_MAX MIB(8)
+#define IMAGE_MANIFEST_DEPTH 16
+#define IMAGE_MANIFEST_ITEMS 16384U
+#define GPT_PARTITIONS_MAX 128U
+#define DPKG_STATUS_MAX MIB(64)
+#define DPKG_LIST_MAX MIB(32)
+
 /* Sandbox definition. */
 #define CONTAINERS_MAX 64U
 #define CONTAINER_ARGS_MAX 4096U

@@ -1,33 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* kata-image build: files → erofs → verity tree → parameters and manifest. */
+/*
+ * kata-image build: files → erofs → verity tree → disk image, with parameters, manifest and signature.
+ * Needs no privileges. The same inputs give the same bytes.
+ */
 
+#include "basic/cleanup.h"
 #include "guest-image/tree.h"
 
-typedef struct BuildOptions BuildOptions;
-
-/* What there is to build. */
-typedef struct ImageKind {
-        const char *name;               /* of its files, without suffix */
-        int (*plan)(Tree *tree, const BuildOptions *options, char **reterr_message);
-} ImageKind;
-
-struct BuildOptions {
-        const ImageKind *kind;
-        const char *root;               /* where libraries and tools are taken from */
-        const char *agent;              /* of image_kind_guest */
+typedef struct BuildOptions {
+        const char *root;               /* where libraries and their packages are looked for */
+        const char *agent;              /* image_build() only */
         const char *output_dir;         /* exists or is made */
-};
-
-extern const ImageKind image_kind_guest;        /* "guest": agent and its libraries */
-extern const ImageKind image_kind_debug;        /* "guest-debug": see debug-tree.c */
+        const char *name;               /* NAME.img, NAME.params, NAME.spdx.json, NAME.roothash.p7s */
+        const char *private_key;        /* PEM; both or none: sign the root hash */
+        const char *certificate;
+        uint64_t timestamp;             /* of all files, seconds since 1970; 0: a fixed one */
+} BuildOptions;
 
 /*
- * Writes NAME.img, NAME.params and NAME.manifest; each appears whole or not at all, the image first.
- * Needs no privileges. The same inputs give the same bytes.
+ * The guest image: agent, its libraries, mount points. Each file appears whole or not at all, the image
+ * first. A signature of an earlier build that would not match is removed.
  */
 int image_build(const BuildOptions *options, char **reterr_message);
 
-/* The content alone, as a directory tree for other image builders. output_dir is made, or empty. */
-int image_tree(const BuildOptions *options, char **reterr_message);
+/* The debug extension, see debug-tree.c. */
+int image_build_debug(const BuildOptions *options, char **reterr_message);
+
+/* The content of the guest image alone, as a directory tree for other builders. output_dir is made, or empty. */
+int image_write_tree(const BuildOptions *options, char **reterr_message);
+
+/* The same for any planned tree (tree_plan(), or tree_add_*() and tree_sort()). */
+int image_build_tree(Tree *tree, const BuildOptions *options, char **reterr_message);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Content of the debug extension: busybox under all its names, strace, gdbserver and iproute2, from below
- * --root. Mounted on DEBUG_MOUNT_POINT, so it must not depend on the guest image beside it: the programs have
+ * Content of the debug extension: see debug-tree.h. Mounted on DEBUG_MOUNT_POINT, so it must not depend on the guest image beside it: the programs have
  * their own libraries and program interpreter, which a script of the program's name calls (a variable in the
  * environment would reach the programs under trace as well). Build time, the operator's own files.
  *
@@ -11,12 +10,13 @@
  *      /bin/busybox    /bin/APPLET -> busybox    /bin/strace (script)    /libexec/strace    /lib/libc.so.6 ...
  */
 
+#include "guest-image/debug-tree.h"
+
 #include <unistd.h>
 
 #include "basic/error.h"
 #include "basic/limits.h"
 #include "basic/strv.h"
-#include "guest-image/build.h"
 #include "guest-image/run.h"
 
 /* The place in the guest: agent/debug-console.h. */
@@ -58,13 +58,14 @@ static int find_program(const char *root, const char *name, const char *package,
                           root, package);
 }
 
-static int add_file(Tree *tree, const char *dir, const char *name, const char *source, unsigned mode)
+static int add_file(Tree *tree, const char *dir, const char *name, const char *root, const char *source,
+                    unsigned mode)
 {
         _cleanup_free_ char *path = NULL;
 
         if (asprintf(&path, "%s/%s", dir, name) < 0)
                 return -ENOMEM;
-        return tree_add(tree, path, source, NULL, mode);
+        return tree_add_from(tree, path, root, source, mode);
 }
 
 static const char *base_name(const char *path)
@@ -90,7 +91,7 @@ static int add_libraries(Tree *tree, char *list, const char *root, const char *p
                         return error_setf(reterr_message, ENOENT,
                                           "library '%s' that '%s' needs is not below '%s': install it there",
                                           name, program, root);
-                r = add_file(tree, "/lib", name, place, 0644);
+                r = add_file(tree, "/lib", name, root, place, 0644);
                 if (r < 0)
                         return r;
 
@@ -102,7 +103,7 @@ static int add_libraries(Tree *tree, char *list, const char *root, const char *p
                                      extra_libraries[i]) < 0)
                                 return -ENOMEM;
                         if (access(extra, R_OK) >= 0)
-                                r = add_file(tree, "/lib", extra_libraries[i], extra, 0644);
+                                r = add_file(tree, "/lib", extra_libraries[i], root, extra, 0644);
                         if (r < 0)
                                 return r;
                 }
@@ -123,13 +124,13 @@ static int add_tool(Tree *tree, const char *root, const char *name, const char *
         if (r < 0)
                 return r;
         if (!interpreter)
-                return add_file(tree, "/bin", name, source, 0755);
+                return add_file(tree, "/bin", name, root, source, 0755);
 
         r = add_libraries(tree, list, root, source, reterr_message);
         if (r >= 0)
-                r = add_file(tree, "/lib", base_name(interpreter), interpreter, 0755);
+                r = add_file(tree, "/lib", base_name(interpreter), root, interpreter, 0755);
         if (r >= 0)
-                r = add_file(tree, "/libexec", name, source, 0755);
+                r = add_file(tree, "/libexec", name, root, source, 0755);
         if (r < 0)
                 return r;
 
@@ -170,7 +171,7 @@ static int add_busybox(Tree *tree, const char *root, char **reterr_message)
                 r = error_setf(reterr_message, EINVAL, "'%s' is not static: install package busybox-static "
                                "there", source);
         if (r >= 0)
-                r = add_file(tree, "/bin", "busybox", source, 0755);
+                r = add_file(tree, "/bin", "busybox", root, source, 0755);
         if (r >= 0)
                 r = strv_add_many(&argv, source, "--list", NULL);
         if (r >= 0)
@@ -207,7 +208,7 @@ static int add_shell_functions(Tree *tree)
         return tree_add_text(tree, "/etc/shrc", text, 0644);
 }
 
-static int plan_debug(Tree *tree, const BuildOptions *options, char **reterr_message)
+int debug_tree_plan(Tree *tree, const char *root, char **reterr_message)
 {
         static const char *const dirs[] = { "/bin", "/etc", "/lib", "/libexec" };
         int r = 0;
@@ -216,9 +217,9 @@ static int plan_debug(Tree *tree, const BuildOptions *options, char **reterr_mes
                 r = tree_add(tree, dirs[i], NULL, NULL, 0755);
         /* Before busybox: a tool of its own wins over an applet of the same name. */
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(tools); i++)
-                r = add_tool(tree, options->root, tools[i].name, tools[i].package, reterr_message);
+                r = add_tool(tree, root, tools[i].name, tools[i].package, reterr_message);
         if (r >= 0)
-                r = add_busybox(tree, options->root, reterr_message);
+                r = add_busybox(tree, root, reterr_message);
         if (r >= 0)
                 r = add_shell_functions(tree);
         if (r < 0)
@@ -227,5 +228,3 @@ static int plan_debug(Tree *tree, const BuildOptions *options, char **reterr_mes
         tree_sort(tree);
         return 0;
 }
-
-const ImageKind image_kind_debug = { .name = "guest-debug", .plan = plan_debug };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHA-256 through libcrypto: see digest.h. */
+/* Digests through libcrypto: see digest.h. */
 
 #include "guest-image/digest.h"
 
@@ -7,20 +7,22 @@
 
 struct Digest {
         EVP_MD_CTX *ctx;
+        const EVP_MD *md;
 };
 
 static int digest_reset(Digest *d)
 {
-        return EVP_DigestInit_ex(d->ctx, EVP_sha256(), NULL) == 1 ? 0 : -ENOMEM;
+        return EVP_DigestInit_ex(d->ctx, d->md, NULL) == 1 ? 0 : -ENOMEM;
 }
 
-int digest_new(Digest **ret)
+static int new_digest(const EVP_MD *md, Digest **ret)
 {
         _cleanup_(digest_freep) Digest *d = new0(Digest, 1);
         int r;
 
         if (!d)
                 return -ENOMEM;
+        d->md = md;
         d->ctx = EVP_MD_CTX_new();
         if (!d->ctx)
                 return -ENOMEM;
@@ -30,6 +32,16 @@ int digest_new(Digest **ret)
 
         *ret = TAKE_PTR(d);
         return 0;
+}
+
+int digest_new(Digest **ret)
+{
+        return new_digest(EVP_sha256(), ret);
+}
+
+int digest_new_sha1(Digest **ret)
+{
+        return new_digest(EVP_sha1(), ret);
 }
 
 Digest *digest_free(Digest *d)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* SHA-256 through libcrypto, with negative errno results. */
+/* SHA-256, and SHA-1 where a format demands it, through libcrypto, with negative errno results. */
 
 #include "basic/cleanup.h"
 
@@ -10,6 +10,7 @@
 typedef struct Digest Digest;
 
 int digest_new(Digest **ret);
+int digest_new_sha1(Digest **ret);      /* the result is in the first 20 bytes */
 Digest *digest_free(Digest *d);
 DEFINE_CLEANUP_FUNC(Digest *, digest_free)
 

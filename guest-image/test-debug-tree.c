@@ -7,7 +7,7 @@
 
 #include "basic/fd.h"
 #include "basic/test.h"
-#include "guest-image/build.h"
+#include "guest-image/debug-tree.h"
 
 static char root[64];
 
@@ -26,9 +26,7 @@ static void make_root(void)
 
 static int plan(Tree *tree, char **reterr_message)
 {
-        const BuildOptions options = { .kind = &image_kind_debug, .root = root };
-
-        return image_kind_debug.plan(tree, &options, reterr_message);
+        return debug_tree_plan(tree, root, reterr_message);
 }
 
 static const TreeFile *find(const Tree *tree, const char *path)
@@ -81,6 +79,8 @@ TEST(layout)
         ASSERT_STREQ(f->target, "busybox");
         f = ASSERT_NOT_NULL(find(&tree, "/bin/busybox"));
         ASSERT_NOT_NULL(f->source);
+        f = ASSERT_NOT_NULL(find(&tree, "/libexec/tc"));
+        ASSERT_CONTAINS(f->origin, "bin/tc");
         f = ASSERT_NOT_NULL(find(&tree, "/bin/strace"));
         ASSERT_CONTAINS(f->text, "#!/opt/kata-debug/bin/sh\nexec /opt/kata-debug/lib/ld-linux");
         ASSERT_CONTAINS(f->text, " --argv0 strace /opt/kata-debug/libexec/strace \"$@\"\n");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests of verity trees and image parameters; no root, no device mapper. */
+/* Tests of verity trees and their superblock; no root, no device mapper. */
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -34,7 +34,7 @@ static void flip(const char *path, uint64_t offset)
         close(fd);
 }
 
-static void check_one_flip(const char *path, const ImageParams *p, uint64_t offset, VerityPlace place,
+static void check_one_flip(const char *path, const GuestParams *p, uint64_t offset, VerityPlace place,
                            uint64_t block)
 {
         VerityResult result;
@@ -51,14 +51,15 @@ TEST(every_kind_of_block)
 {
         char path[] = "/tmp/test-image-XXXXXX";
         /* 300 data blocks: 3 blocks in level 0, 1 in level 1. */
-        const uint64_t hash_area = 300 * VERITY_BLOCK_SIZE;
+        const uint64_t hash_area = 301 * VERITY_BLOCK_SIZE;
         VerityResult result;
-        ImageParams p = {};
+        GuestParams p = {};
 
         make_data(path, 300);
-        ASSERT_EQ(verity_hash_blocks(300, NULL), 4);
+        ASSERT_EQ(verity_hash_blocks(300), 4);
         ASSERT_OK(verity_append(path, &p, NULL));
-        ASSERT_EQ(p.image_size, 304 * VERITY_BLOCK_SIZE);
+        ASSERT_EQ(p.image_size, 305 * VERITY_BLOCK_SIZE);
+        ASSERT_EQ(p.hash_offset, hash_area);
         ASSERT_OK(verity_check(path, &p, &result, NULL));
         ASSERT_EQ(result.place, VERITY_OK);
 
@@ -79,15 +80,13 @@ TEST(wrong_size)
         char path[] = "/tmp/test-image-XXXXXX";
         _cleanup_free_ char *m = NULL;
         VerityResult result;
-        ImageParams p = {};
+        GuestParams p = {};
 
         make_data(path, 5);
         ASSERT_OK(verity_append(path, &p, NULL));
         ASSERT_OK(truncate(path, (off_t) p.image_size - 1));
         ASSERT_ERROR(verity_check(path, &p, &result, &m), EINVAL);
         ASSERT_CONTAINS(m, "its parameters say");
-        p.data_blocks = UINT64_MAX / 2;
-        ASSERT_ERROR(verity_check(path, &p, &result, &m), EINVAL);
         unlink(path);
 }
 
@@ -95,7 +94,7 @@ TEST(same_bytes_twice)
 {
         char a[] = "/tmp/test-image-XXXXXX", b[] = "/tmp/test-image-XXXXXX";
         _cleanup_free_ char *ta = NULL, *tb = NULL;
-        ImageParams p = {}, q = {};
+        GuestParams p = {}, q = {};
         size_t na, nb;
 
         make_data(a, 130);
@@ -111,46 +110,49 @@ TEST(same_bytes_twice)
         unlink(b);
 }
 
-static void write_text(const char *path, const char *text)
+TEST(superblock)
 {
-        ASSERT_OK(write_file_atomic(path, text, strlen(text), 0600));
+        static const struct {
+                unsigned offset;
+                const char *wrong;
+        } bytes[] = {
+                { 0, "signature" }, { 8, "version" }, { 12, "version" }, { 33, "hash algorithm" },
+                { 64, "block size" }, { 69, "block size" }, { 72, "number of data blocks" },
+                { 80, "salt" }, { 88, "salt" }, { 119, "salt" }, { 120, "salt" }, { 343, "salt" },
+                { 83, "padding" }, { 350, "padding" }, { 4095, "padding" },
+        };
+        char path[] = "/tmp/test-image-XXXXXX", uuid[GUID_TEXT_SIZE];
+        const uint64_t superblock = 5 * VERITY_BLOCK_SIZE;
+        GuestParams p = {};
+        int fd;
+
+        make_data(path, 5);
+        ASSERT_OK(verity_append(path, &p, NULL));
+        fd = ASSERT_OK(open(path, O_RDONLY | O_CLOEXEC));
+        ASSERT_OK(verity_check_superblock(fd, &p, uuid, NULL));
+        ASSERT_EQ(uuid[14], '8');
+
+        for (size_t i = 0; i < ELEMENTSOF(bytes); i++) {
+                _cleanup_free_ char *message = NULL;
+
+                flip(path, superblock + bytes[i].offset);
+                ASSERT_ERROR(verity_check_superblock(fd, &p, uuid, &message), EBADMSG);
+                ASSERT_CONTAINS(message, bytes[i].wrong);
+                flip(path, superblock + bytes[i].offset);
+        }
+
+        ASSERT_OK(verity_check_superblock(fd, &p, uuid, NULL));
+        close(fd);
+        unlink(path);
 }
 
-TEST(params)
+TEST(too_small)
 {
         char path[] = "/tmp/test-image-XXXXXX";
-        _cleanup_free_ char *m = NULL, *text = NULL, *broken = NULL;
-        ImageParams p = { .data_blocks = 3, .image_size = 4 * VERITY_BLOCK_SIZE }, q;
+        GuestParams p;
 
-        close(mkstemp(path));
-        memset(p.root_hash, 0xab, sizeof(p.root_hash));
-        memset(p.salt, 0xcd, sizeof(p.salt));
-        ASSERT_OK(image_params_write(&p, path));
-        ASSERT_OK(image_params_read(&q, path, NULL));
-        ASSERT_TRUE(memcmp(&p, &q, sizeof(p)) == 0);
-
-        ASSERT_OK(read_file_at(AT_FDCWD, path, 65536, &text, NULL));
-        ASSERT_CONTAINS(text, "kernel_verity_params=root_hash=abab");
-
-        ASSERT_OK(asprintf(&broken, "%sversion=1\n", text));
-        write_text(path, broken);
-        ASSERT_ERROR(image_params_read(&q, path, &m), EINVAL);
-        ASSERT_CONTAINS(m, ":12: repeated key 'version'");
-
-        write_text(path, "version=2\n");
-        ASSERT_ERROR(image_params_read(&q, path, &m), EOPNOTSUPP);
-        ASSERT_CONTAINS(m, ":1: value of 'version' is not supported");
-
-        write_text(path, "version=1\nroot_hash=xyz\n");
-        ASSERT_ERROR(image_params_read(&q, path, &m), EINVAL);
-        ASSERT_CONTAINS(m, ":2: value of 'root_hash' is malformed");
-
-        write_text(path, "version=1\n");
-        ASSERT_ERROR(image_params_read(&q, path, &m), EINVAL);
-        ASSERT_CONTAINS(m, "key 'image_size' is missing");
-
-        write_text(path, "nonsense\n");
-        ASSERT_ERROR(image_params_read(&q, path, &m), EINVAL);
+        make_data(path, 1);
+        ASSERT_ERROR(verity_append(path, &p, NULL), EINVAL);
         unlink(path);
 }
 

@@ -59,6 +59,7 @@ void tree_done(Tree *tree)
                 free(tree->files[i].source);
                 free(tree->files[i].target);
                 free(tree->files[i].text);
+                free(tree->files[i].origin);
         }
         free(tree->files);
         *tree = (Tree) {};
@@ -102,7 +103,9 @@ int tree_add(Tree *tree, const char *path, const char *source, const char *targe
         return 0;
 }
 
-int tree_add_text(Tree *tree, const char *path, const char *text, unsigned mode)
+/* Adds a file and puts a copy of s into its member at that offset. */
+static int add_with(Tree *tree, const char *path, const char *source, unsigned mode, const char *s,
+                    size_t offset)
 {
         char *copy;
         int r;
@@ -110,19 +113,29 @@ int tree_add_text(Tree *tree, const char *path, const char *text, unsigned mode)
         if (tree_has(tree, path))
                 return 0;
 
-        copy = strdup(text);
+        copy = strdup(s);
         if (!copy)
                 return -ENOMEM;
-        r = tree_add(tree, path, NULL, NULL, mode);
+        r = tree_add(tree, path, source, NULL, mode);
         if (r < 0)
                 free(copy);
         else
-                tree->files[tree->n_files - 1].text = copy;
+                *(char **) (void *) ((char *) &tree->files[tree->n_files - 1] + offset) = copy;
         return r;
 }
 
-/* Adds the directories above path that are not there yet. */
-static int tree_add_parents(Tree *tree, const char *path)
+int tree_add_text(Tree *tree, const char *path, const char *text, unsigned mode)
+{
+        return add_with(tree, path, NULL, mode, text, offsetof(TreeFile, text));
+}
+
+int tree_add_from(Tree *tree, const char *path, const char *root, const char *source, unsigned mode)
+{
+        return add_with(tree, path, source, mode, streq(root, "/") ? source : source + strlen(root),
+                        offsetof(TreeFile, origin));
+}
+
+int tree_add_parents(Tree *tree, const char *path)
 {
         _cleanup_free_ char *copy = strdup(path);
         int r;
@@ -151,15 +164,14 @@ static int read_interpreter(const char *path, char **ret, char **reterr_message)
 
         r = read_file_at(AT_FDCWD, path, AGENT_SIZE_MAX, &data, &size);
         if (r < 0)
-                return error_setf(reterr_message, r, "agent '%s' can not be read: %s", path,
+                return error_setf(reterr_message, r, "program '%s' can not be read: %s", path,
                                   strerror(-r));
 
         eh = (const Elf64_Ehdr *) (const void *) data;
         if (size < sizeof(*eh) || memcmp(eh->e_ident, ELFMAG, SELFMAG) != 0 ||
             eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_phentsize != sizeof(Elf64_Phdr) ||
             eh->e_phoff > size || (size - eh->e_phoff) / sizeof(Elf64_Phdr) < eh->e_phnum)
-                return error_setf(reterr_message, EINVAL, "agent '%s' is not a 64-bit ELF program",
-                                  path);
+                return error_setf(reterr_message, EINVAL, "'%s' is not a 64-bit ELF program", path);
 
         for (unsigned i = 0; i < eh->e_phnum; i++) {
                 Elf64_Phdr ph;
@@ -170,7 +182,7 @@ static int read_interpreter(const char *path, char **ret, char **reterr_message)
                 if (ph.p_filesz < 2 || ph.p_offset > size || ph.p_filesz > size - ph.p_offset ||
                     data[ph.p_offset + ph.p_filesz - 1] != '\0' || data[ph.p_offset] != '/')
                         return error_setf(reterr_message, EINVAL,
-                                          "agent '%s' names no usable program interpreter", path);
+                                          "'%s' names no usable program interpreter", path);
                 *ret = strdup(data + ph.p_offset);
                 return *ret ? 0 : -ENOMEM;
         }
@@ -237,7 +249,7 @@ static int add_library_line(Tree *tree, const char *root, char *line, char **ret
                 return 0;
         if (!path)
                 return error_setf(reterr_message, ENOENT,
-                                  "library '%s' that the agent needs is not below '%s': install it there",
+                                  "library '%s' that is needed is not below '%s': install it there",
                                   name, root);
 
         _cleanup_free_ char *source = strdup(path), *inside = NULL;
@@ -289,14 +301,14 @@ int tree_list_libraries(const char *root, const char *program, char **ret_interp
         return 0;
 }
 
-static int add_libraries(Tree *tree, const char *root, const char *agent, char **reterr_message)
+int tree_add_libraries(Tree *tree, const char *root, const char *program, char **reterr_message)
 {
         _cleanup_free_ char *interp_source = NULL, *out = NULL, *inside = NULL;
         const char *interp;
         char *line, *save = NULL;
         int r;
 
-        r = tree_list_libraries(root, agent, &interp_source, &out, reterr_message);
+        r = tree_list_libraries(root, program, &interp_source, &out, reterr_message);
         if (r < 0 || !interp_source)
                 return r;
 
@@ -335,18 +347,41 @@ int tree_plan(Tree *tree, const char *root, const char *agent, char **reterr_mes
         if (r >= 0)
                 r = tree_add(tree, AGENT_PATH, agent, NULL, 0755);
         if (r >= 0)
-                r = add_libraries(tree, root, agent, reterr_message);
+                r = tree_add_libraries(tree, root, agent, reterr_message);
         if (r < 0)
                 return r;
 
+        for (size_t i = 0; i < tree->n_files; i++)
+                if (streq(tree->files[i].path, AGENT_PATH))
+                        tree->files[i].project = true;
         tree_sort(tree);
         return 0;
+}
+
+static int digests_new(Digest **ret, Digest **ret_sha1)
+{
+        int r = digest_new(ret);
+
+        return r < 0 ? r : digest_new_sha1(ret_sha1);
+}
+
+static int digests_final(Digest *digest, Digest *sha1, TreeFile *f)
+{
+        uint8_t sum[DIGEST_SIZE];
+        int r;
+
+        r = digest_final(digest, f->digest);
+        if (r >= 0)
+                r = digest_final(sha1, sum);
+        if (r >= 0)
+                memcpy(f->sha1, sum, sizeof(f->sha1));
+        return r;
 }
 
 static int copy_file(const char *source, const char *dest, unsigned mode, TreeFile *f)
 {
         _cleanup_close_ int in = -EBADF, out = -EBADF;
-        _cleanup_(digest_freep) Digest *digest = NULL;
+        _cleanup_(digest_freep) Digest *digest = NULL, *sha1 = NULL;
         uint8_t buf[16384];
         int r;
 
@@ -356,7 +391,7 @@ static int copy_file(const char *source, const char *dest, unsigned mode, TreeFi
         out = open(dest, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (out < 0)
                 return negative_errno();
-        r = digest_new(&digest);
+        r = digests_new(&digest, &sha1);
         if (r < 0)
                 return r;
 
@@ -370,6 +405,8 @@ static int copy_file(const char *source, const char *dest, unsigned mode, TreeFi
                 r = write_full(out, buf, (size_t) k);
                 if (r >= 0)
                         r = digest_update(digest, buf, (size_t) k);
+                if (r >= 0)
+                        r = digest_update(sha1, buf, (size_t) k);
                 if (r < 0)
                         return r;
                 f->size += (uint64_t) k;
@@ -378,15 +415,21 @@ static int copy_file(const char *source, const char *dest, unsigned mode, TreeFi
         if (fchmod(out, mode) < 0)
                 return negative_errno();
 
-        return digest_final(digest, f->digest);
+        return digests_final(digest, sha1, f);
 }
 
-static int write_text(TreeFile *f, const char *dest)
+/* Of the target of a symlink, or of a text. */
+static int digest_string(TreeFile *f, const char *s)
 {
-        int r = write_file_atomic(dest, f->text, strlen(f->text), f->mode);
+        _cleanup_(digest_freep) Digest *digest = NULL, *sha1 = NULL;
+        int r;
 
-        f->size = strlen(f->text);
-        return r < 0 ? r : digest_buffer(f->text, strlen(f->text), f->digest);
+        r = digests_new(&digest, &sha1);
+        if (r >= 0)
+                r = digest_update(digest, s, strlen(s));
+        if (r >= 0)
+                r = digest_update(sha1, s, strlen(s));
+        return r < 0 ? r : digests_final(digest, sha1, f);
 }
 
 static int write_one(TreeFile *f, const char *dir, char **reterr_message)
@@ -400,10 +443,13 @@ static int write_one(TreeFile *f, const char *dir, char **reterr_message)
         if (f->target) {
                 r = symlink(f->target, dest) < 0 ? negative_errno() : 0;
                 if (r >= 0)
-                        r = digest_buffer(f->target, strlen(f->target), f->digest);
-        } else if (f->text)
-                r = write_text(f, dest);
-        else if (f->source)
+                        r = digest_string(f, f->target);
+        } else if (f->text) {
+                f->size = strlen(f->text);
+                r = write_file_atomic(dest, f->text, f->size, f->mode);
+                if (r >= 0)
+                        r = digest_string(f, f->text);
+        } else if (f->source)
                 r = copy_file(f->source, dest, f->mode, f);
         else {
                 r = mkdir(dest, 0755) < 0 ? negative_errno() : 0;

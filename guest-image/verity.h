@@ -5,14 +5,29 @@
  * dm-verity trees (Documentation/admin-guide/device-mapper/verity.rst): made by libcryptsetup, checked
  * here in user space, because the library reports a mismatch only as log text and not which block.
  *
- * Layout behind the data: the levels top down, each level's digests 128 to a block, the last block of a
+ * Layout behind the data: superblock, then the levels top down, each level's digests 128 to a block, the last block of a
  * level filled up with zeros. Digest = SHA-256(salt, block).
  */
 
-#include "guest-image/params.h"
+#include "basic/guest-params.h"
+#include "guest-image/digest.h"
+#include "guest-image/guid.h"
 
-/* Appends a hash tree to the data in path (a multiple of the block size) and fills p. */
-int verity_append(const char *path, ImageParams *p, char **reterr_message);
+/*
+ * Appends superblock and hash tree to the data in path (a multiple of the block size). Salt and UUID
+ * come from the data. *ret describes that file: root_offset is 0, image_size its size.
+ */
+int verity_append(const char *path, GuestParams *ret, char **reterr_message);
+
+/* The superblock against the parameters; its UUID as text. */
+int verity_check_superblock(int fd, const GuestParams *p, char uuid[GUID_TEXT_SIZE],
+                            char **reterr_message);
+
+/*
+ * The other way round: number of data blocks and salt from the superblock in front of p->hash_offset, which is
+ * checked otherwise. The numbers are foreign until guest_params_parse() has seen them.
+ */
+int verity_read_superblock(int fd, GuestParams *p, char **reterr_message);
 
 typedef enum VerityPlace {
         VERITY_OK,
@@ -28,11 +43,8 @@ typedef struct VerityResult {
         uint64_t offset;        /* in the file, bytes */
 } VerityResult;
 
-/* Blocks of the whole tree for that many data blocks; levels stored if wanted (at most 16). */
-uint64_t verity_hash_blocks(uint64_t data_blocks, unsigned *ret_levels);
-
 /*
- * Checks everything, top down, and stops at the first mismatch. 0 with *ret filled, or a negative
+ * Checks data and tree, top down, and stops at the first mismatch. 0 with *ret filled, or a negative
  * errno when the file can not be read or its size is wrong.
  */
-int verity_check(const char *path, const ImageParams *p, VerityResult *ret, char **reterr_message);
+int verity_check(const char *path, const GuestParams *p, VerityResult *ret, char **reterr_message);

@@ -67,12 +67,20 @@ const ConfKey node_conf_table[] = {
           .description = "Guest kernel: an ELF file with a PVH entry point." },
         { "Image", "Image", conf_parse_path, FIELD(image),
           .fallback = DATADIR "/guest.img", .accepts = ACCEPTS_PATH,
-          .description = "Guest root file system: erofs followed by its dm-verity hash tree, as\n"
-                         "written by kata-image(1)." },
+          .description = "Guest root file system: a disk image with an erofs and a dm-verity\n"
+                         "partition, as written by kata-image(1)." },
         { "Image", "Parameters", conf_parse_path, FIELD(image_parameters),
           .fallback = DATADIR "/guest.params", .accepts = ACCEPTS_PATH,
           .description = "Sizes and root hash of that image. A guest that finds another hash does\n"
                          "not start." },
+        { "Image", "Certificate", conf_parse_path, FIELD(image_certificate),
+          .fallback = "", .accepts = ACCEPTS_PATH,
+          .description = "PEM file with one or more certificates. If set, an image whose root hash\n"
+                         "is not signed by one of them is refused." },
+        { "Image", "Signature", conf_parse_path, FIELD(image_signature),
+          .fallback = "", .accepts = ACCEPTS_PATH,
+          .description = "PKCS#7 signature of the root hash; empty: the file beside the image whose\n"
+                         "name ends in .roothash.p7s." },
         { "Image", "DebugImage", conf_parse_path, FIELD(debug_image),
           .fallback = DATADIR "/guest-debug.img", .accepts = ACCEPTS_PATH,
           .description = "Debug extension: tools for sandboxes with Debug=yes, as written by\n"

@@ -31,6 +31,8 @@ NodeConf *node_conf_free(NodeConf *conf)
         free(conf->kernel);
         free(conf->image);
         free(conf->image_parameters);
+        free(conf->image_certificate);
+        free(conf->image_signature);
         free(conf->debug_image);
         free(conf->debug_parameters);
         free(conf->qemu_path);

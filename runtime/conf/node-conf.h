@@ -48,8 +48,10 @@ typedef enum ConfLogLevel {
 typedef struct NodeConf {
         /* [Image]: absolute paths; that they exist is not checked here */
         char *kernel;           /* Kernel=: PVH ELF */
-        char *image;            /* Image=: erofs + hash tree */
+        char *image;            /* Image=: disk with erofs + hash tree */
         char *image_parameters; /* Parameters=: guest.params */
+        char *image_certificate; /* Certificate=: PEM; NULL: no signature is needed */
+        char *image_signature;  /* Signature=: PKCS#7; NULL: beside the image */
         char *debug_image;      /* DebugImage=: for sandboxes with Debug=yes */
         char *debug_parameters; /* DebugParameters= */
 

@@ -49,6 +49,10 @@ int sandbox_plan_debug(Sandbox *s, char **reterr_message)
                 return EX_OSERR;
 
         r = guest_params_load(node->debug_parameters, &s->config.debug_params, reterr_message);
+        /* It runs with all rights in the guest: no weaker rule than for the guest image. */
+        if (r >= 0 && node->image_certificate)
+                r = guest_params_verify_signature(&s->config.debug_params, node->debug_image, NULL,
+                                                  node->image_certificate, reterr_message);
         if (r >= 0)
                 r = vm_config_open_debug(&s->config, node->debug_parameters, reterr_message);
         if (r < 0) {

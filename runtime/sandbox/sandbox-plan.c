@@ -146,6 +146,10 @@ static int plan_machine(Sandbox *s, char **reterr_message)
                 return EX_OSERR;
 
         r = guest_params_load(s->node->image_parameters, &s->config.params, reterr_message);
+        if (r >= 0 && s->node->image_certificate)
+                r = guest_params_verify_signature(&s->config.params, s->node->image,
+                                                  s->node->image_signature,
+                                                  s->node->image_certificate, reterr_message);
         if (r >= 0)
                 r = vm_config_open(&s->config, s->node->image_parameters, reterr_message);
         if (r < 0)

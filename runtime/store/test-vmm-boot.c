@@ -184,7 +184,7 @@ static void build_image(void)
         uint64_t blocks = ((uint64_t) st.st_size + 4095) / 4096;
         ASSERT_OK(truncate(image, (off_t) blocks * 4096));
 
-        ASSERT_TRUE(asprintf(&offset, "--hash-offset=%" PRIu64, blocks * 4096) >= 0);
+        ASSERT_TRUE(asprintf(&offset, "--hash-offset=%" PRIu64, (blocks + 1) * 4096) >= 0);
         ASSERT_TRUE(asprintf(&blocks_option, "--data-blocks=%" PRIu64, blocks) >= 0);
         ASSERT_TRUE(asprintf(&root_hash_file, "--root-hash-file=%s", hash_file) >= 0);
         _cleanup_free_ char *salt_option = NULL;
@@ -197,12 +197,12 @@ static void build_image(void)
         hash[strcspn(hash, "\n")] = '\0';
         ASSERT_OK(stat(image, &st));
         ASSERT_TRUE(asprintf(&text,
-                                    "version=1\nimage_size=%" PRIi64 "\ndata_blocks=%" PRIu64
+                                    "version=2\nroot_offset=0\nimage_size=%" PRIi64 "\ndata_blocks=%" PRIu64
                                     "\ndata_block_size=4096\n"
                                     "hash_block_size=4096\nhash_offset=%" PRIu64
                                     "\nhash_algorithm=sha256\n"
                                     "root_hash=%s\nsalt=%s\n",
-                                    (int64_t) st.st_size, blocks, blocks * 4096, hash, salt) >= 0);
+                                    (int64_t) st.st_size, blocks, (blocks + 1) * 4096, hash, salt) >= 0);
         ASSERT_OK(write_file_atomic(params, text, strlen(text), 0644));
 }
 

@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (guest_params_parse((const char *) data, size, &p, &message) < 0)
                 return 0;
 
-        if (p.hash_offset != p.data_blocks * VERITY_BLOCK_SIZE || p.image_size < p.hash_offset ||
+        if (p.hash_offset <= p.data_blocks * VERITY_BLOCK_SIZE ||
+            p.image_size < p.root_offset + guest_params_range_size(&p) ||
             strlen(p.root_hash_hex) != 64 || strlen(p.salt_hex) != 64 || message)
                 abort();
 

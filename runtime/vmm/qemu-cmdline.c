@@ -102,39 +102,40 @@ static int add_control(const QemuFds *fds, Strv *argv)
         return r < 0 ? r : strv_add_many(argv, "-mon", "chardev=qmp,mode=control", NULL);
 }
 
-/* Read-only three times: the descriptor, the block node and the device. */
-static int add_root_disk(const QemuFds *fds, Strv *argv)
+/*
+ * Read-only three times: the descriptor, the block node and the device. Of the image the guest sees
+ * the root partition and its hash tree alone, so that no kernel has to read a partition table.
+ */
+static int add_disk(const char *name, const char *opaque, unsigned set, int fd, const GuestParams *params,
+                    Strv *argv)
 {
         int r;
 
-        r = strv_add(argv, "-add-fd");
-        if (r >= 0)
-                r = strv_addf(argv, "fd=%d,set=1,opaque=guest-image", fds->image);
-        if (r >= 0)
-                r = strv_add_many(argv, "-blockdev",
-                                  "driver=raw,node-name=root,read-only=on,file.driver=file,"
-                                  "file.filename=/dev/fdset/1,file.read-only=on,"
-                                  "file.auto-read-only=off", NULL);
-        return r < 0 ? r : add_device(argv, "virtio-blk-device,drive=root,id=root-disk");
-}
-
-/* Behind the root disk on the command line, so that it is /dev/vdb. Read-only in the same three ways. */
-static int add_debug_disk(const QemuFds *fds, Strv *argv)
-{
-        int r;
-
-        if (fds->debug_image < 0)
+        if (fd < 0)
                 return 0;
 
         r = strv_add(argv, "-add-fd");
         if (r >= 0)
-                r = strv_addf(argv, "fd=%d,set=2,opaque=debug-image", fds->debug_image);
+                r = strv_addf(argv, "fd=%d,set=%u,opaque=%s", fd, set, opaque);
         if (r >= 0)
-                r = strv_add_many(argv, "-blockdev",
-                                  "driver=raw,node-name=debug,read-only=on,file.driver=file,"
-                                  "file.filename=/dev/fdset/2,file.read-only=on,"
-                                  "file.auto-read-only=off", NULL);
-        return r < 0 ? r : add_device(argv, "virtio-blk-device,drive=debug,id=debug-disk");
+                r = strv_add(argv, "-blockdev");
+        if (r >= 0)
+                r = strv_addf(argv,
+                              "driver=raw,node-name=%s,read-only=on,offset=%" PRIu64 ",size=%" PRIu64
+                              ",file.driver=file,file.filename=/dev/fdset/%u,file.read-only=on,"
+                              "file.auto-read-only=off",
+                              name, params->root_offset, guest_params_range_size(params), set);
+        if (r >= 0)
+                r = strv_add(argv, "-device");
+        return r < 0 ? r : strv_addf(argv, "virtio-blk-device,drive=%s,id=%s-disk", name, name);
+}
+
+static int add_disks(const VmConfig *c, const QemuFds *fds, Strv *argv)
+{
+        int r = add_disk("root", "guest-image", 1, fds->image, &c->params, argv);
+
+        /* Behind the root disk on the command line, so that it is /dev/vdb. */
+        return r < 0 ? r : add_disk("debug", "debug-image", 2, fds->debug_image, &c->debug_params, argv);
 }
 
 static int add_serial(const VmConfig *c, const QemuFds *fds, Strv *argv)
@@ -198,9 +199,7 @@ int qemu_build_argv(const VmConfig *c, const QemuFds *fds, const char *kernel_cm
         if (r >= 0)
                 r = add_control(fds, &argv);
         if (r >= 0)
-                r = add_root_disk(fds, &argv);
-        if (r >= 0)
-                r = add_debug_disk(fds, &argv);
+                r = add_disks(c, fds, &argv);
         if (r >= 0)
                 r = add_serial(c, fds, &argv);
         if (r >= 0)

@@ -58,8 +58,9 @@ TEST(tcg_serial_share)
                         "-add-fd",
                         "fd=4,set=1,opaque=guest-image",
                         "-blockdev",
-                        "driver=raw,node-name=root,read-only=on,file.driver=file,"
-                        "file.filename=/dev/fdset/1,file.read-only=on,file.auto-read-only=off",
+                        "driver=raw,node-name=root,read-only=on,offset=20480,size=1982464,"
+                        "file.driver=file,file.filename=/dev/fdset/1,file.read-only=on,"
+                        "file.auto-read-only=off",
                         "-device",
                         "virtio-blk-device,drive=root,id=root-disk",
                         "-device",
@@ -130,8 +131,9 @@ TEST(kvm_vsock)
                         "-add-fd",
                         "fd=4,set=1,opaque=guest-image",
                         "-blockdev",
-                        "driver=raw,node-name=root,read-only=on,file.driver=file,"
-                        "file.filename=/dev/fdset/1,file.read-only=on,file.auto-read-only=off",
+                        "driver=raw,node-name=root,read-only=on,offset=20480,size=1982464,"
+                        "file.driver=file,file.filename=/dev/fdset/1,file.read-only=on,"
+                        "file.auto-read-only=off",
                         "-device",
                         "virtio-blk-device,drive=root,id=root-disk",
                         "-device",
@@ -161,8 +163,9 @@ TEST(debug_disk)
                         "-add-fd",
                         "fd=9,set=2,opaque=debug-image",
                         "-blockdev",
-                        "driver=raw,node-name=debug,read-only=on,file.driver=file,"
-                        "file.filename=/dev/fdset/2,file.read-only=on,file.auto-read-only=off",
+                        "driver=raw,node-name=debug,read-only=on,offset=20480,size=106496,"
+                        "file.driver=file,file.filename=/dev/fdset/2,file.read-only=on,"
+                        "file.auto-read-only=off",
                         "-device",
                         "virtio-blk-device,drive=debug,id=debug-disk",
         };
@@ -173,6 +176,8 @@ TEST(debug_disk)
 
         ASSERT_OK(qemu_build_argv(&c, &fds, "KERNEL WORDS", &without));
         fds.debug_image = 9;
+        c.debug_params = (GuestParams) { .image_size = 147456, .root_offset = 20480, .data_blocks = 24,
+                                         .hash_offset = 102400 };
         ASSERT_OK(qemu_build_argv(&c, &fds, "KERNEL WORDS", &with));
         ASSERT_EQ(with.n, without.n + ELEMENTSOF(added));
         while (at < without.n && streq(without.v[at], with.v[at]))

@@ -23,7 +23,8 @@ static inline VmConfig test_config(VmAccel accel, VmTransport transport)
         c.image_path = strdup("/usr/share/kata/guest.img");
         c.kernel_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         c.image_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        c.params = (GuestParams){.image_size = 1978368, .data_blocks = 478, .hash_offset = 1957888};
+        c.params = (GuestParams){ .image_size = 2023424, .root_offset = 20480, .data_blocks = 478,
+                                  .hash_offset = 1961984 };
         memcpy(c.params.root_hash_hex, hash, sizeof(hash));
         memcpy(c.params.salt_hex, salt, sizeof(salt));
         c.memory = MIB(256);

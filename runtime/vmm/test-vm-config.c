@@ -97,7 +97,7 @@ TEST(cmdline_tcg_serial)
         ASSERT_STREQ(line,
                         "root=/dev/dm-0 ro rootfstype=erofs init=/usr/bin/kata-agent "
                         "dm-mod.create=\"vroot,,,ro,0 3824 verity 1 /dev/vda /dev/vda 4096 4096 "
-                        "478 478 sha256 " TEST_ROOT_HASH " " TEST_SALT " 1 panic_on_corruption\" "
+                        "478 479 sha256 " TEST_ROOT_HASH " " TEST_SALT " 1 panic_on_corruption\" "
                         "dm-mod.waitfor=/dev/vda panic=-1 reboot=t console=hvc0 loglevel=4 "
                         "scsi_mod.scan=manual "
                         "nolapic_timer no_timer_check tsc=reliable noreplace-smp "
@@ -121,7 +121,7 @@ TEST(cmdline_kvm_vsock)
         ASSERT_STREQ(line,
                         "root=/dev/dm-0 ro rootfstype=erofs init=/usr/bin/kata-agent "
                         "dm-mod.create=\"vroot,,,ro,0 3824 verity 1 /dev/vda /dev/vda 4096 4096 "
-                        "478 478 sha256 " TEST_ROOT_HASH " " TEST_SALT " 1 panic_on_corruption\" "
+                        "478 479 sha256 " TEST_ROOT_HASH " " TEST_SALT " 1 panic_on_corruption\" "
                         "dm-mod.waitfor=/dev/vda panic=-1 reboot=t scsi_mod.scan=manual "
                         "swiotlb=noforce "
                         "agent.server_addr=vsock://-1:1024 "
@@ -135,9 +135,8 @@ static void set_debug_image(VmConfig *c)
 
         c->debug_image_path = strdup("/usr/share/kata/guest-debug.img");
         c->debug_image_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        c->debug_params = (GuestParams) {
-                .image_size = 102400, .data_blocks = 24, .hash_offset = 98304,
-        };
+        c->debug_params = (GuestParams) { .image_size = 147456, .root_offset = 20480, .data_blocks = 24,
+                                          .hash_offset = 102400 };
         memcpy(c->debug_params.root_hash_hex, hash, sizeof(hash));
         memcpy(c->debug_params.salt_hex, salt, sizeof(salt));
 }
@@ -158,9 +157,9 @@ TEST(cmdline_debug)
         ASSERT_STREQ(line,
                         "root=/dev/dm-0 ro rootfstype=erofs init=/usr/bin/kata-agent "
                         "dm-mod.create=\"vroot,,,ro,0 3824 verity 1 /dev/vda /dev/vda 4096 4096 "
-                        "478 478 sha256 " TEST_ROOT_HASH " " TEST_SALT " 1 panic_on_corruption;"
+                        "478 479 sha256 " TEST_ROOT_HASH " " TEST_SALT " 1 panic_on_corruption;"
                         "vdebug,,,ro,0 192 verity 1 /dev/vdb /dev/vdb 4096 4096 "
-                        "24 24 sha256 " TEST_SALT " " TEST_ROOT_HASH " 1 panic_on_corruption\" "
+                        "24 25 sha256 " TEST_SALT " " TEST_ROOT_HASH " 1 panic_on_corruption\" "
                         "dm-mod.waitfor=/dev/vda,/dev/vdb panic=-1 reboot=t console=hvc0 loglevel=4 "
                         "scsi_mod.scan=manual "
                         "nolapic_timer no_timer_check tsc=reliable noreplace-smp "
@@ -276,10 +275,11 @@ TEST(hash_blocks)
 
 static const char good_params[] =
                 "# made by kata-image\n"
-                "version=1\nimage_size=1978368\ndata_blocks=478\ndata_block_size=4096\nhash_block_"
+                "version=2\nimage_size=2023424\nroot_offset=20480\ndata_blocks=478\ndata_block_size=4096\nhash_block_"
                 "size=4096\n"
-                "hash_offset=1957888\nhash_algorithm=sha256\nroot_hash=" TEST_ROOT_HASH
+                "hash_offset=1961984\nhash_algorithm=sha256\nroot_hash=" TEST_ROOT_HASH
                 "\nsalt=" TEST_SALT "\n"
+                "manifest_sha256=" TEST_SALT "\n"
                 "kernel_verity_params=root_hash=" TEST_ROOT_HASH ",salt=" TEST_SALT
                 ",data_blocks=478,data_block_size=4096,hash_block_size=4096\n";
 
@@ -289,7 +289,11 @@ TEST(params_good)
 
         ASSERT_OK(guest_params_parse(good_params, strlen(good_params), &p, NULL));
         ASSERT_EQ(p.data_blocks, 478);
-        ASSERT_EQ(p.image_size, 1978368);
+        ASSERT_EQ(p.image_size, 2023424);
+        ASSERT_EQ(p.root_offset, 20480);
+        ASSERT_EQ(guest_params_range_size(&p), 1982464);
+        ASSERT_TRUE(p.has_manifest);
+        ASSERT_EQ(p.manifest_sha256[31], 0xab);
         ASSERT_EQ(p.root_hash[0], 0x1f);
         ASSERT_STREQ(p.salt_hex, TEST_SALT);
         ASSERT_CONTAINS(p.kernel_verity_params, "data_blocks=478");
@@ -311,17 +315,26 @@ static void check_params(const char *from, const char *to, const char *part)
 
 TEST(params_bad)
 {
-        check_params("version=1\n", "version=2\n", "line 2: value of version= is not supported");
-        check_params("version=1\n", "", "version= is missing");
-        check_params("version=1\n", "version=1\nversion=1\n", "given twice");
-        check_params("version=1\n", "version=1\ncolour=\x1b[1m\n", "unknown key 'colour'");
-        check_params("version=1\n", "version\n", "no '='");
+        check_params("version=2\n", "version=1\n", "line 2: value of version= is not supported");
+        check_params("version=2\n", "", "version= is missing");
+        check_params("version=2\n", "version=2\nversion=2\n", "given twice");
+        check_params("version=2\n", "version=2\ncolour=\x1b[1m\n", "unknown key 'colour'");
+        check_params("version=2\n", "version\n", "no '='");
         check_params("sha256", "md5", "not supported");
         check_params("data_block_size=4096\nhash", "data_block_size=512\nhash", "not supported");
-        check_params("image_size=1978368", "image_size=1957888", "does not fit");
-        check_params("image_size=1978368", "image_size=1978369", "does not fit");
-        check_params("image_size=1978368", "image_size=-1", "not valid");
-        check_params("hash_offset=1957888", "hash_offset=0", "end of the data");
+        check_params("image_size=2023424", "image_size=1998848", "does not fit");
+        check_params("image_size=2023424", "image_size=2023425", "out of range");
+        check_params("image_size=2023424", "image_size=2203318222848", "out of range");
+        check_params("image_size=2023424", "image_size=-1", "not valid");
+        check_params("root_offset=20480", "root_offset=512", "not a block of the image");
+        check_params("root_offset=20480", "root_offset=18446744073709547520", "not a block");
+        check_params("root_offset=20480", "root_offset=61440", "does not fit");
+        check_params("root_offset=20480\n", "", "root_offset= is missing");
+        check_params("hash_offset=1961984", "hash_offset=0", "not behind the data");
+        check_params("hash_offset=1961984", "hash_offset=1957888", "not behind the data");
+        check_params("hash_offset=1961984", "hash_offset=18446744073709547520", "not behind the data");
+        check_params("hash_offset=1961984", "hash_offset=1962496", "not behind the data");
+        check_params("manifest_sha256=ab", "manifest_sha256=xb", "not valid");
         check_params("data_blocks=478\n", "data_blocks=1\n", "out of range");
         check_params("data_blocks=478\n", "data_blocks=18446744073709551615\n", "out of range");
         check_params("root_hash=1f", "root_hash=1F", "not valid");
@@ -334,7 +347,7 @@ TEST(verify_image)
         _cleanup_close_ int fd = ASSERT_OK(memfd_create("image", MFD_CLOEXEC));
         _cleanup_free_ char *message = NULL;
         uint8_t block[4096], digest[EVP_MAX_MD_SIZE];
-        GuestParams p = { .data_blocks = 2, .hash_offset = 8192, .image_size = 12288 };
+        GuestParams p = { .data_blocks = 2, .root_offset = 4096, .hash_offset = 12288, .image_size = 20480 };
         EVP_MD_CTX *ctx = ASSERT_NOT_NULL(EVP_MD_CTX_new());
 
         memset(block, 0x5a, sizeof(block));
@@ -348,14 +361,14 @@ TEST(verify_image)
         strcpy(p.root_hash_hex, "abcd");
 
         ASSERT_ERROR(guest_params_verify_image(&p, fd, "/i", "p", &message), EBADMSG);
-        ASSERT_STREQ(message, "guest image /i has 0 bytes, p says 12288: rebuild or reinstall it");
+        ASSERT_STREQ(message, "guest image /i has 0 bytes, p says 20480: rebuild or reinstall it");
 
-        ASSERT_OK(ftruncate(fd, 12288));
-        ASSERT_EQ(pwrite(fd, block, sizeof(block), 8192), sizeof(block));
+        ASSERT_OK(ftruncate(fd, 20480));
+        ASSERT_EQ(pwrite(fd, block, sizeof(block), 16384), sizeof(block));
         ASSERT_OK(guest_params_verify_image(&p, fd, "/i", "p", NULL));
 
         block[100] ^= 1;
-        ASSERT_EQ(pwrite(fd, block, sizeof(block), 8192), sizeof(block));
+        ASSERT_EQ(pwrite(fd, block, sizeof(block), 16384), sizeof(block));
         ASSERT_ERROR(guest_params_verify_image(&p, fd, "/i", "p", &message), EBADMSG);
         ASSERT_STREQ(message, "guest image /i does not match root hash abcd of p: rebuild or "
                               "reinstall it");

@@ -166,7 +166,9 @@ flip() {
 
 tampered_tree() {
         use_copy
-        flip "$(sed -n 's/^hash_offset=//p' /usr/share/kata/guest-debug.params)"
+        # The top of the hash tree.
+        flip "$(($(sed -n 's/^root_offset=//p' /usr/share/kata/guest-debug.params) + \
+                $(sed -n 's/^hash_offset=//p' /usr/share/kata/guest-debug.params)))"
         simple_sandbox dbgt '/bin/sleep 1000' 'Debug=yes'
         assert_fails timeout "$((120 * T_SCALE))" systemctl start kata-sandbox@dbgt
         assert_contains "$(unit_property kata-sandbox@dbgt StatusText)" "debug extension (Debug=yes): "

@@ -56,7 +56,7 @@ guest_image_build() {
                 kata-image build --root / --agent /usr/bin/kata-agent --output-dir /out
 }
 
-# guest_debug_get: directory with guest-debug.img, .params and .manifest, in REPLY.
+# guest_debug_get: directory with guest-debug.img and the files beside it, in REPLY.
 guest_debug_get() {
         local install tree
         build_get "$GUEST_RELEASE"
