@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Content of the debug extension: see debug-tree.h. Mounted on DEBUG_MOUNT_POINT, so it must not depend on the guest image beside it: the programs have
- * their own libraries and program interpreter, which a script of the program's name calls (a variable in the
- * environment would reach the programs under trace as well). Build time, the operator's own files.
+ * Content of the debug extension: see debug-tree.h. It is mounted in guests whose image may be of another
+ * release, so the programs have their own libraries and program interpreter, which a script of the program's
+ * name calls (a variable in the environment would reach the programs under trace as well). Runs at build
+ * time, on the operator's own files.
  *
  * Debian's busybox prefers its own applets over programs in PATH, so interactive shells read /etc/shrc
  * (ENV=), where each tool is a function.
