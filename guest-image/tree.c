@@ -131,8 +131,13 @@ int tree_add_text(Tree *tree, const char *path, const char *text, unsigned mode)
 
 int tree_add_from(Tree *tree, const char *path, const char *root, const char *source, unsigned mode)
 {
-        return add_with(tree, path, source, mode, streq(root, "/") ? source : source + strlen(root),
-                        offsetof(TreeFile, origin));
+        const char *below = streq(root, "/") ? source : source + strlen(root);
+        _cleanup_free_ char *origin = NULL;
+
+        /* /lib, /lib64, /bin and /sbin are links into /usr, and packages know of either name. */
+        if (asprintf(&origin, "%s%s", startswith(below, "/usr/") ? "" : "/usr", below) < 0)
+                return -ENOMEM;
+        return add_with(tree, path, source, mode, origin, offsetof(TreeFile, origin));
 }
 
 int tree_add_parents(Tree *tree, const char *path)

@@ -188,7 +188,9 @@ tampered_data() {
         # The superblock of erofs: the agent can not mount without reading it.
         offset=$(LC_ALL=C grep -abo -m 1 -P '\xe2\xe1\xf5\xe0' "$T_WORK/debug.img" | head -n 1 | cut -d: -f1)
         flip "$((offset + 76))"
-        assert_fails kata-image verify --image "$T_WORK/debug.img" --params /usr/share/kata/guest-debug.params
+        assert_fails kata-image verify --image "$T_WORK/debug.img" --params /usr/share/kata/guest-debug.params \
+                --manifest /usr/share/kata/guest-debug.spdx.json
+        assert_contains "$RUN_OUTPUT" "data block 0 "
         simple_sandbox dbgd '/bin/sleep 1000' 'Debug=yes'
         assert_fails timeout "$((120 * T_SCALE))" systemctl start kata-sandbox@dbgd
         assert_contains "$(unit_property kata-sandbox@dbgd StatusText)" "panic"
