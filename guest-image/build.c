@@ -83,7 +83,8 @@ static int make_tree(Build *b, Tree *tree, char **reterr_message)
 
         if (!dir || asprintf(&name, "kata-%s-image", b->options->name) < 0)
                 return -ENOMEM;
-        if (mkdir(dir, 0755) < 0)
+        /* Becomes the root directory: the caller's umask has no say in it. */
+        if (mkdir(dir, 0700) < 0 || chmod(dir, 0755) < 0)
                 return negative_errno();
 
         r = tree_write(tree, dir, reterr_message);

@@ -53,7 +53,7 @@ _Static_assert(sizeof(Entry) == 128, "entry of a GPT");
 _Static_assert(GPT_HEAD_SIZE == 2 * GPT_SECTOR + ENTRIES_SIZE, "head");
 _Static_assert(GPT_TAIL_SIZE == GPT_SECTOR + ENTRIES_SIZE, "tail");
 
-static uint32_t crc32(const void *data, size_t n)
+uint32_t gpt_crc32(const void *data, size_t n)
 {
         uint32_t crc = UINT32_MAX;
 
@@ -106,7 +106,7 @@ static void make_header(Header *h, const uint8_t disk[16], uint64_t sectors, boo
                 .entries_crc = htole32(entries_crc),
         };
         memcpy(h->disk, disk, 16);
-        h->header_crc = htole32(crc32(h, HEADER_SIZE));
+        h->header_crc = htole32(gpt_crc32(h, HEADER_SIZE));
 }
 
 static int check_partition(const Gpt *gpt, size_t i, uint64_t first_usable, uint64_t last_usable,
@@ -168,9 +168,9 @@ int gpt_format(const Gpt *gpt, uint8_t head[GPT_HEAD_SIZE], uint8_t tail[GPT_TAI
         }
 
         guid_swap(gpt->disk.bytes, disk);
-        make_header(&h, disk, sectors, false, first, last, crc32(entries, ENTRIES_SIZE));
+        make_header(&h, disk, sectors, false, first, last, gpt_crc32(entries, ENTRIES_SIZE));
         memcpy(head + GPT_SECTOR, &h, sizeof(h));
-        make_header(&h, disk, sectors, true, first, last, crc32(entries, ENTRIES_SIZE));
+        make_header(&h, disk, sectors, true, first, last, gpt_crc32(entries, ENTRIES_SIZE));
         memcpy(tail, entries, ENTRIES_SIZE);
         memcpy(tail + ENTRIES_SIZE, &h, sizeof(h));
         return 0;
@@ -251,10 +251,10 @@ static int check_header(const uint8_t *sector, const char *which, const uint8_t 
 
         wanted = h;
         wanted.header_crc = 0;
-        if (le32toh(h.header_crc) != crc32(&wanted, HEADER_SIZE))
+        if (le32toh(h.header_crc) != gpt_crc32(&wanted, HEADER_SIZE))
                 return error_setf(reterr_message, EBADMSG, "checksum of the %s header does not match",
                                   which);
-        if (le32toh(h.entries_crc) != crc32(entries, ENTRIES_SIZE))
+        if (le32toh(h.entries_crc) != gpt_crc32(entries, ENTRIES_SIZE))
                 return error_setf(reterr_message, EBADMSG, "checksum of the %s entries does not match",
                                   which);
 

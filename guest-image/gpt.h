@@ -50,5 +50,8 @@ int gpt_parse(const uint8_t head[GPT_HEAD_SIZE], const uint8_t tail[GPT_TAIL_SIZ
 
 int gpt_read(int fd, Gpt *ret, char **reterr_message);
 
+/* CRC-32 as in Ethernet and zlib. */
+uint32_t gpt_crc32(const void *data, size_t n);
+
 /* The only partition of that type; NULL if there is none or more than one. */
 const GptPartition *gpt_find(const Gpt *gpt, const Guid *type);

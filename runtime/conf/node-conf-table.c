@@ -79,8 +79,8 @@ const ConfKey node_conf_table[] = {
                          "is not signed by one of them is refused." },
         { "Image", "Signature", conf_parse_path, FIELD(image_signature),
           .fallback = "", .accepts = ACCEPTS_PATH,
-          .description = "PKCS 7 signature of the root hash; empty: the file beside the image whose\n"
-                         "name ends in .roothash.p7s." },
+          .description = "Signature of the root hash; empty: the file beside the image whose name\n"
+                         "ends in .roothash.p7s." },
         { "Image", "DebugImage", conf_parse_path, FIELD(debug_image),
           .fallback = DATADIR "/guest-debug.img", .accepts = ACCEPTS_PATH,
           .description = "Debug extension: tools for sandboxes with Debug=yes, as written by\n"

@@ -34,7 +34,7 @@ guest_kernel_build() {
         rm -rf --one-file-system "$scratch"
 }
 
-# guest_image_get: directory with guest.img, guest.params and guest.manifest, in REPLY.
+# guest_image_get: directory with guest.img, guest.params and guest.spdx.json, in REPLY.
 guest_image_get() {
         local install tree
         build_get "$GUEST_RELEASE"
@@ -52,8 +52,11 @@ guest_image_build() {
         [[ -x $install/usr/bin/kata-image ]] || die "this checkout does not build kata-image"
         step "building the guest image (log: $log)"
         : >"$log"
-        run_logged "$log" enter --root "$tree" --over "$install" --rw "$dir:/out" -- \
+        # Nothing in it needs root, so that a build that does is found out.
+        chown "$BUILD_UID:$BUILD_UID" "$dir"
+        run_logged "$log" enter --root "$tree" --over "$install" --uid "$BUILD_UID" --rw "$dir:/out" -- \
                 kata-image build --root / --agent /usr/bin/kata-agent --output-dir /out
+        chown -R root:root "$dir"
 }
 
 # guest_debug_get: directory with guest-debug.img and the files beside it, in REPLY.
