@@ -3,6 +3,7 @@
 
 #include "agent/agent.h"
 
+#include "agent/cgroup.h"
 #include "agent/services.h"
 #include "basic/error.h"
 #include "basic/fd.h"
@@ -26,7 +27,9 @@ static void on_accept(uint32_t port, uint32_t source_port, int fd, void *userdat
         else if (port == agent->cmdline.passfd_port) {
                 stream_table_add(agent->streams, source_port, TAKE_FD(c));
                 r = 0;
-        } else
+        } else if (port == agent->cmdline.debug_port)
+                r = debug_console_accept(agent->debug_console, &c);
+        else
                 r = server_add_connection(agent->server, &c);
 
         if (r < 0)
@@ -95,6 +98,9 @@ int agent_init(Agent *agent, Loop *loop, const AgentCmdline *cmdline)
         log_ring_install(&agent->log);
 
         r = stream_table_new(&agent->streams, loop);
+        if (r >= 0 && cmdline->debug_port != 0)
+                r = debug_console_new(&agent->debug_console, loop,
+                                      &(const DebugConsoleParams) { .cgroup_root = CGROUP_ROOT });
         if (r >= 0)
                 r = sandbox_new(&agent->sandbox, loop, agent->streams, on_destroyed, agent);
         methods = agent_methods(&n);
@@ -110,6 +116,7 @@ void agent_done(Agent *agent)
         /* Pending requests are cancelled before what they wait for goes. */
         agent->server = server_free(agent->server);
         agent->transport = transport_free(agent->transport);
+        agent->debug_console = debug_console_free(agent->debug_console);
         agent->sandbox = sandbox_free(agent->sandbox);
         agent->streams = stream_table_free(agent->streams);
         agent->end_timer = loop_source_free(agent->end_timer);
@@ -125,6 +132,7 @@ int agent_start(Agent *agent, Transport *transport, char **reterr_message)
 {
         const uint32_t ports[] = {
                 agent->cmdline.server_port, agent->cmdline.log_port, agent->cmdline.passfd_port,
+                agent->cmdline.debug_port,
         };
         int r;
 

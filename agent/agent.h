@@ -7,6 +7,7 @@
  */
 
 #include "agent/cmdline.h"
+#include "agent/debug-console.h"
 #include "agent/log-port.h"
 #include "agent/sandbox.h"
 #include "agent/server.h"
@@ -23,6 +24,7 @@ typedef struct Agent {
         Server *server;
         StreamTable *streams;
         Sandbox *sandbox;
+        DebugConsole *debug_console;    /* NULL unless the command line asks for it */
         LoopSource *end_timer;
         usec_t end_deadline, end_grace;
         char *failure;          /* why loop_run() ended, NULL if the host wanted it */

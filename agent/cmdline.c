@@ -109,6 +109,34 @@ static int set_notify(AgentCmdline *cmdline, const char *value)
         return 0;
 }
 
+/* A word without a value, as upstream has it; "=1" and "=true" are the same. */
+static int set_debug_console(AgentCmdline *cmdline, const char *value)
+{
+        if (isempty(value)) {
+                cmdline->debug_console = true;
+                return 0;
+        }
+
+        return parse_bool(value, &cmdline->debug_console);
+}
+
+static int set_debug_port(AgentCmdline *cmdline, const char *value)
+{
+        return parse_port(value, &cmdline->debug_port);
+}
+
+static int set_debug_image(AgentCmdline *cmdline, const char *value)
+{
+        static const char good[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+        const char *name = startswith(value, "/dev/");
+
+        if (isempty(name) || strlen(value) > DEBUG_DEVICE_MAX || name[strspn(name, good)] != '\0')
+                return -EINVAL;
+
+        memcpy(cmdline->debug_image, value, strlen(value) + 1);
+        return 0;
+}
+
 static int set_log_level(AgentCmdline *cmdline, const char *value)
 {
         static const struct {
@@ -132,12 +160,16 @@ static const struct {
         const char *key;
         KeyHandler set;
         const char *expected;
+        bool flag;              /* may come without a value */
 } keys[] = {
         { "agent.server_addr", set_server, "vsock://-1:PORT or serial://NAME" },
         { "agent.log_vport", set_log_port, "a port number" },
         { "agent.passfd_listener_port", set_passfd_port, "a port number" },
         { "agent.notify", set_notify, "vsock:CID:PORT or mux:PORT" },
         { "agent.log", set_log_level, "trace, debug, info, warn, error or critical" },
+        { "agent.debug_console", set_debug_console, "nothing, or true or false", .flag = true },
+        { "agent.debug_console_vport", set_debug_port, "a port number" },
+        { "agent.debug_image", set_debug_image, "a block device like /dev/dm-1" },
 };
 
 static int handle_word(AgentCmdline *cmdline, char *word, char **reterr_message)
@@ -156,7 +188,7 @@ static int handle_word(AgentCmdline *cmdline, char *word, char **reterr_message)
 
                 if (!streq(word, keys[i].key))
                         continue;
-                r = value ? keys[i].set(cmdline, value) : -EINVAL;
+                r = value || keys[i].flag ? keys[i].set(cmdline, value) : -EINVAL;
                 if (r < 0)
                         return error_setf(reterr_message, r, "kernel command line: %s=%s: expected %s",
                                           word, strempty(value), keys[i].expected);
@@ -191,10 +223,18 @@ static int check(const AgentCmdline *cmdline, char **reterr_message)
         if (cmdline->notify_kind != ADDRESS_NONE && cmdline->notify_kind != cmdline->server_kind)
                 return error_setf(reterr_message, EINVAL, "kernel command line: agent.notify needs the "
                                   "same transport as agent.server_addr");
-        if ((cmdline->log_port != 0 && cmdline->log_port == cmdline->passfd_port) ||
-            cmdline->log_port == cmdline->server_port || cmdline->passfd_port == cmdline->server_port)
-                return error_setf(reterr_message, EINVAL, "kernel command line: two listeners of the "
-                                  "agent have the same port");
+        if (cmdline->debug_console != (cmdline->debug_port != 0))
+                return error_setf(reterr_message, EINVAL, "kernel command line: agent.debug_console and "
+                                  "agent.debug_console_vport go together");
+
+        const uint32_t ports[] = {
+                cmdline->server_port, cmdline->log_port, cmdline->passfd_port, cmdline->debug_port,
+        };
+        for (size_t i = 0; i < ELEMENTSOF(ports); i++)
+                for (size_t j = 0; j < i; j++)
+                        if (ports[i] != 0 && ports[i] == ports[j])
+                                return error_setf(reterr_message, EINVAL, "kernel command line: two "
+                                                  "listeners of the agent have the same port");
         return 0;
 }
 

@@ -8,6 +8,7 @@
  * dm-mod.create="…" is taken for a key. A key that comes twice counts once, the last wins, as in the kernel.
  */
 
+#include "basic/limits.h"
 #include "basic/parse.h"
 
 typedef enum AddressKind {
@@ -27,6 +28,9 @@ typedef struct AgentCmdline {
         AddressKind notify_kind;
         uint32_t notify_cid, notify_port;
         int log_level;
+        bool debug_console;
+        uint32_t debug_port;                    /* 0: no debug console */
+        char debug_image[DEBUG_DEVICE_MAX + 1]; /* block device of the debug extension; "": none */
 } AgentCmdline;
 
 /*

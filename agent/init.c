@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/debug-console.h"
 #include "basic/error.h"
 #include "basic/fd.h"
 #include "basic/log.h"
@@ -92,6 +93,16 @@ int init_mount_proc(char **reterr_message)
         static const InitMount proc = { "proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL };
 
         return mount_one(&proc, reterr_message);
+}
+
+int init_mount_debug(const char *device, char **reterr_message)
+{
+        if (mount(device, DEBUG_MOUNT_POINT, "erofs", MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) >= 0)
+                return 0;
+
+        return error_setf(reterr_message, errno, "mounting the debug extension %s on " DEBUG_MOUNT_POINT
+                          ": %s%s", device, strerror(errno),
+                          errno == ENOENT ? " (no such device, or the guest image is too old)" : "");
 }
 
 static int init_cgroup(char **reterr_message)

@@ -14,6 +14,9 @@ int init_mount_proc(char **reterr_message);
 /* Everything else. A failure names the step. Optional parts that the kernel lacks are skipped. */
 int init_system(char **reterr_message);
 
+/* The debug extension image, read-only, on DEBUG_MOUNT_POINT. */
+int init_mount_debug(const char *device, char **reterr_message);
+
 /* Descriptors 0 to 2 exist afterwards, whatever the kernel could open. Needs /dev. */
 int init_standard_fds(void);
 

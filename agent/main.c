@@ -87,6 +87,8 @@ static int run(Agent *agent, Loop *loop, const AgentCmdline *cmdline, char **ret
         if (r < 0)
                 return error_prefixf(reterr_message, r, "start");
         r = init_system(reterr_message);
+        if (r >= 0 && cmdline->debug_image[0])
+                r = init_mount_debug(cmdline->debug_image, reterr_message);
         if (r < 0)
                 return r;
         r = init_standard_fds();

@@ -56,6 +56,21 @@ TEST(serial)
         ASSERT_EQ(c.notify_port, 1029);
 }
 
+TEST(debug)
+{
+        AgentCmdline c;
+
+        ASSERT_OK(agent_cmdline_parse("agent.debug_console agent.debug_console_vport=1026 "
+                                      "agent.debug_image=/dev/dm-1", &c, NULL));
+        ASSERT_TRUE(c.debug_console);
+        ASSERT_EQ(c.debug_port, 1026);
+        ASSERT_STREQ(c.debug_image, "/dev/dm-1");
+        ASSERT_OK(agent_cmdline_parse("agent.debug_console=false", &c, NULL));
+        ASSERT_FALSE(c.debug_console);
+        ASSERT_EQ(c.debug_port, 0);
+        ASSERT_STREQ(c.debug_image, "");
+}
+
 TEST(quotes)
 {
         AgentCmdline c;
@@ -79,7 +94,15 @@ TEST(refused)
         check_error("agent.log_vport=0", "a port number");
         check_error("agent.log_vport=99999999999", "a port number");
         check_error("agent.log_vport=10x", "a port number");
-        check_error("agent.debug_console", "agent.debug_console is not supported");
+        check_error("agent.hotplug_timeout", "agent.hotplug_timeout is not supported");
+        check_error("agent.debug_console", "go together");
+        check_error("agent.debug_console_vport=1026", "go together");
+        check_error("agent.debug_console=perhaps agent.debug_console_vport=1026", "true or false");
+        check_error("agent.debug_console agent.debug_console_vport=1024", "same port");
+        check_error("agent.debug_image=dm-1", "block device");
+        check_error("agent.debug_image=/dev/", "block device");
+        check_error("agent.debug_image=/dev/../etc/passwd", "block device");
+        check_error("agent.debug_image=/dev/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "block device");
         check_error("agent.server_addr=unix:///x", "vsock://-1:PORT");
         check_error("agent.server_addr=serial://../x", "serial://NAME");
         check_error("agent.server_addr=serial://", "serial://NAME");

@@ -59,7 +59,7 @@ static int host_connect(Host *host, uint32_t port, uint32_t own_port)
         return fd;
 }
 
-static void host_start(Host *host)
+static void host_start_with(Host *host, const AgentCmdline *line)
 {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         TransportHandlers handlers;
@@ -69,7 +69,7 @@ static void host_start(Host *host)
         strcpy(host->dir, "/tmp/test-agent-XXXXXX");
         ASSERT_NOT_NULL(mkdtemp(host->dir));
         ASSERT_OK(loop_new(&host->loop));
-        ASSERT_OK(agent_init(&host->agent, host->loop, &cmdline));
+        ASSERT_OK(agent_init(&host->agent, host->loop, line));
         handlers = agent_transport_handlers(&host->agent);
         ASSERT_OK(transport_unix_new(&transport, host->loop, host->dir, &handlers));
 
@@ -79,6 +79,11 @@ static void host_start(Host *host)
         ASSERT_OK(listen(host->notify_fd, 4));
         ASSERT_OK(agent_start(&host->agent, transport, NULL));
         host->rpc = host_connect(host, 1024, 0);
+}
+
+static void host_start(Host *host)
+{
+        host_start_with(host, &cmdline);
 }
 
 static void host_stop(Host *host)
@@ -229,6 +234,31 @@ TEST(readiness_and_log)
         ASSERT_CONTAINS(take_text(&host, log), "ready on unix");
         safe_close(fd);
         safe_close(log);
+        host_stop(&host);
+}
+
+static bool port_is_open(const Host *host, uint32_t port)
+{
+        char path[100];
+
+        snprintf(path, sizeof(path), "%s/%u", host->dir, port);
+        return access(path, F_OK) >= 0;
+}
+
+TEST(debug_port_on_request_only)
+{
+        AgentCmdline with = cmdline;
+        Host host;
+
+        host_start(&host);
+        ASSERT_TRUE(port_is_open(&host, 1025));
+        ASSERT_FALSE(port_is_open(&host, 1026));
+        host_stop(&host);
+
+        with.debug_console = true;
+        with.debug_port = 1026;
+        host_start_with(&host, &with);
+        ASSERT_TRUE(port_is_open(&host, 1026));
         host_stop(&host);
 }
 

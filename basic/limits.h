@@ -87,6 +87,11 @@
 #define STORAGES_MAX 64U
 #define DNS_LINES_MAX 64U
 
+/* Debug console: shells at a time on either side, bytes on the way in each direction. */
+#define DEBUG_SESSIONS_MAX 8U
+#define DEBUG_RING_SIZE KIB(16)
+#define DEBUG_DEVICE_MAX 32U
+
 /* Virtual machine. The kernel of the guest is built with NR_CPUS=32. */
 #define VM_MEMORY_MIN MIB(64)
 #define VM_MEMORY_MAX (UINT64_C(1) << 40)

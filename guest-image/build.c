@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kata-image build: see build.h. Runs as any user, on the build machine's own files. */
+/* kata-image build, build-debug and tree: see build.h. Runs as any user, on the build machine's own files. */
 
 #include "guest-image/build.h"
 
@@ -14,6 +14,7 @@
 #include "basic/parse.h"
 #include "basic/root-signature.h"
 #include "basic/strv.h"
+#include "guest-image/debug-tree.h"
 #include "guest-image/layout.h"
 #include "guest-image/manifest.h"
 #include "guest-image/run.h"
@@ -260,4 +261,34 @@ int image_build(const BuildOptions *options, char **reterr_message)
 
         r = tree_plan(&tree, options->root, options->agent, reterr_message);
         return r < 0 ? r : image_build_tree(&tree, options, reterr_message);
+}
+
+int image_build_debug(const BuildOptions *options, char **reterr_message)
+{
+        _cleanup_(tree_done) Tree tree = {};
+        int r;
+
+        r = debug_tree_plan(&tree, options->root, reterr_message);
+        return r < 0 ? r : image_build_tree(&tree, options, reterr_message);
+}
+
+int image_write_tree(const BuildOptions *options, char **reterr_message)
+{
+        _cleanup_(tree_done) Tree tree = {};
+        int r;
+
+        r = tree_plan(&tree, options->root, options->agent, reterr_message);
+        if (r < 0)
+                return r;
+
+        r = mkdir_p(options->output_dir, 0755);
+        if (r < 0)
+                return error_setf(reterr_message, r, "output directory '%s' can not be made: %s",
+                                  options->output_dir, strerror(-r));
+        r = tree_write(&tree, options->output_dir, reterr_message);
+        if (r < 0)
+                return r;
+
+        log_info("Wrote %zu files below %s", tree.n_files, options->output_dir);
+        return 0;
 }

@@ -25,5 +25,11 @@ typedef struct BuildOptions {
  */
 int image_build(const BuildOptions *options, char **reterr_message);
 
+/* The debug extension, see debug-tree.c. */
+int image_build_debug(const BuildOptions *options, char **reterr_message);
+
+/* The content of the guest image alone, as a directory tree for other builders. output_dir is made, or empty. */
+int image_write_tree(const BuildOptions *options, char **reterr_message);
+
 /* The same for any planned tree (tree_plan(), or tree_add_*() and tree_sort()). */
 int image_build_tree(Tree *tree, const BuildOptions *options, char **reterr_message);

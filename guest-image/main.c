@@ -29,6 +29,9 @@ static void help(void)
                "Builds and checks the guest image of kata-systemd, and keeps the guest up to date.\n\n"
                "Commands:\n"
                "  build                 Make guest.img, guest.params and guest.spdx.json\n"
+               "  build-debug           The same of guest-debug: tools for sandboxes with Debug=yes\n"
+               "  tree                  Write the content of the guest image as a directory\n"
+               "  params                Write the parameters of an image that another builder made\n"
                "  verify                Check an image, block by block, and the files beside it\n"
                "  inspect               Show what an image is made of\n"
                "  initrd                Make the initrd for a kernel of the distribution\n"
@@ -38,10 +41,10 @@ static void help(void)
                "  list                  List installed versions and the sandboxes that use them\n"
                "  rollback [VERSION]    Go back to the previous version, or to another or 'shipped'\n"
                "  gc                    Remove versions that nothing uses\n\n"
-               "Options of build:\n"
+               "Options of build, build-debug and tree:\n"
                "  --output-dir DIR      Where the files go (required)\n"
-               "  --agent FILE          The guest agent [" DEFAULT_AGENT "]\n"
-               "  --root DIR            Take the agent's libraries from below DIR [/]\n"
+               "  --agent FILE          The guest agent, not for build-debug [" DEFAULT_AGENT "]\n"
+               "  --root DIR            Take libraries and tools from below DIR [/]\n"
                "  --private-key FILE    Sign the root hash with this key (PEM), into\n"
                "                        guest.roothash.p7s and the image\n"
                "  --certificate FILE    Certificate of that key (PEM)\n\n"
@@ -51,6 +54,7 @@ static void help(void)
                "  --manifest FILE       Its manifest [beside the image: guest.spdx.json]\n"
                "  --signature FILE      Its signature [beside the image: guest.roothash.p7s]\n"
                "  --certificate FILE    Demand a signature by one of these certificates (PEM)\n"
+               "  --root-hash HEX       params: the root hash [from the UUIDs of the partitions]\n"
                "  --json                inspect: print JSON\n\n"
                "Options of initrd (and --agent, --root as above):\n"
                "  --kernel-release R    The kernel, as uname -r tells it [the newest installed]\n"
@@ -74,8 +78,11 @@ enum {
         INITRD = 1 << 3,
         STATUS = 1 << 4,
         UPDATE = 1 << 5,
-        OTHER = 1 << 6,         /* those without options */
-        ALL = (1 << 7) - 1,
+        BUILD_DEBUG = 1 << 6,
+        TREE = 1 << 7,
+        PARAMS = 1 << 8,
+        OTHER = 1 << 9,         /* those without options */
+        ALL = (1 << 10) - 1,
 };
 
 /* Commands without a function are those of verbs-guest.h. */
@@ -85,6 +92,9 @@ static const struct {
         int (*run)(const ImageArgs *args);
 } verbs[] = {
         { "build", BUILD, verb_build },
+        { "build-debug", BUILD_DEBUG, verb_build_debug },
+        { "tree", TREE, verb_tree },
+        { "params", PARAMS, verb_params },
         { "verify", VERIFY, verb_verify },
         { "inspect", INSPECT, verb_inspect },
         { "initrd", INITRD, verb_initrd },
@@ -110,6 +120,7 @@ enum {
         ARG_PARAMS,
         ARG_MANIFEST,
         ARG_SIGNATURE,
+        ARG_ROOT_HASH,
         ARG_KERNEL_RELEASE,
         ARG_MODULES_DIR,
         ARG_MODULES,
@@ -132,6 +143,7 @@ static const struct option long_options[] = {
         { "params", required_argument, NULL, ARG_PARAMS },
         { "manifest", required_argument, NULL, ARG_MANIFEST },
         { "signature", required_argument, NULL, ARG_SIGNATURE },
+        { "root-hash", required_argument, NULL, ARG_ROOT_HASH },
         { "kernel-release", required_argument, NULL, ARG_KERNEL_RELEASE },
         { "modules-dir", required_argument, NULL, ARG_MODULES_DIR },
         { "modules", required_argument, NULL, ARG_MODULES },
@@ -147,15 +159,16 @@ static const struct {
 } settings[_ARG_END - _ARG_FIRST] = {
         [ARG_JSON - _ARG_FIRST] = { INSPECT, NULL, &args.json },
         [ARG_FORCE - _ARG_FIRST] = { UPDATE, NULL, &args.force },
-        [ARG_ROOT - _ARG_FIRST] = { BUILD | INITRD | UPDATE, &args.root },
-        [ARG_AGENT - _ARG_FIRST] = { BUILD | INITRD | UPDATE, &args.agent },
-        [ARG_OUTPUT_DIR - _ARG_FIRST] = { BUILD | UPDATE, &args.output_dir },
-        [ARG_PRIVATE_KEY - _ARG_FIRST] = { BUILD, &args.private_key },
-        [ARG_CERTIFICATE - _ARG_FIRST] = { BUILD | VERIFY | INSPECT, &args.certificate },
-        [ARG_IMAGE - _ARG_FIRST] = { VERIFY | INSPECT, &args.image },
-        [ARG_PARAMS - _ARG_FIRST] = { VERIFY | INSPECT, &args.params },
+        [ARG_ROOT - _ARG_FIRST] = { BUILD | BUILD_DEBUG | TREE | INITRD | UPDATE, &args.root },
+        [ARG_AGENT - _ARG_FIRST] = { BUILD | TREE | INITRD | UPDATE, &args.agent },
+        [ARG_OUTPUT_DIR - _ARG_FIRST] = { BUILD | BUILD_DEBUG | TREE | UPDATE, &args.output_dir },
+        [ARG_PRIVATE_KEY - _ARG_FIRST] = { BUILD | BUILD_DEBUG, &args.private_key },
+        [ARG_CERTIFICATE - _ARG_FIRST] = { BUILD | BUILD_DEBUG | VERIFY | INSPECT, &args.certificate },
+        [ARG_IMAGE - _ARG_FIRST] = { VERIFY | INSPECT | PARAMS, &args.image },
+        [ARG_PARAMS - _ARG_FIRST] = { VERIFY | INSPECT | PARAMS, &args.params },
         [ARG_MANIFEST - _ARG_FIRST] = { VERIFY | INSPECT, &args.manifest },
         [ARG_SIGNATURE - _ARG_FIRST] = { VERIFY | INSPECT, &args.signature },
+        [ARG_ROOT_HASH - _ARG_FIRST] = { PARAMS, &args.root_hash },
         [ARG_KERNEL_RELEASE - _ARG_FIRST] = { INITRD, &args.kernel_release },
         [ARG_MODULES_DIR - _ARG_FIRST] = { INITRD, &args.modules_dir },
         [ARG_MODULES - _ARG_FIRST] = { INITRD, &args.modules },

@@ -23,7 +23,7 @@ enum {
 
 static bool is_listed(const TreeFile *f)
 {
-        return f->source || f->target;
+        return f->source || f->target || f->text;
 }
 
 /* ID= of os-release: the namespace of a package URL. */
@@ -127,22 +127,29 @@ static int list_files(const Tree *tree, SpdxDocument *d)
 }
 
 /* Gives the files that came from root to the packages there. */
-static int find_packages(SpdxDocument *d, const ManifestOptions *options, char **reterr_message)
+static int find_packages(SpdxDocument *d, const Tree *tree, const ManifestOptions *options,
+                         char **reterr_message)
 {
         _cleanup_(dpkg_packages_done) DpkgPackages packages = {};
         _cleanup_free_ const char **paths = new0(const char *, d->n_files);
         _cleanup_free_ size_t *owners = new0(size_t, d->n_files), *files = new0(size_t, d->n_files);
         _cleanup_free_ char *os = NULL;
-        size_t n = 0;
+        size_t n = 0, i = 0;
         int r;
 
         if (!paths || !owners || !files)
                 return -ENOMEM;
-        for (size_t i = 0; i < d->n_files; i++)
+        for (size_t t = 0; t < tree->n_files; t++) {
+                const TreeFile *f = &tree->files[t];
+
+                if (!is_listed(f))
+                        continue;
                 if (d->files[i].package == PACKAGE_UNKNOWN) {
-                        paths[n] = d->files[i].path;
+                        paths[n] = f->origin ? f->origin : f->path;
                         files[n++] = i;
                 }
+                i++;
+        }
 
         r = dpkg_find_owners(options->root, paths, n, owners, &packages, reterr_message);
         if (r >= 0)
@@ -159,9 +166,9 @@ static int find_packages(SpdxDocument *d, const ManifestOptions *options, char *
                 r = set_package(&d->packages[PACKAGE_PROJECT], "kata-systemd", PROJECT_VERSION);
         if (r >= 0)
                 r = set_package(&d->packages[PACKAGE_UNKNOWN], "unpackaged", NULL);
-        for (size_t i = 0; r >= 0 && i < packages.n; i++)
+        for (i = 0; r >= 0 && i < packages.n; i++)
                 r = set_dpkg_package(&d->packages[_PACKAGE_FIXED + i], &packages.v[i], os);
-        for (size_t i = 0; i < n; i++)
+        for (i = 0; i < n; i++)
                 if (owners[i] != SIZE_MAX)
                         d->files[files[i]].package = _PACKAGE_FIXED + owners[i];
 
@@ -219,7 +226,7 @@ int manifest_make(const Tree *tree, const ManifestOptions *options, char **ret, 
         if (r >= 0)
                 r = list_files(tree, &d);
         if (r >= 0)
-                r = find_packages(&d, options, reterr_message);
+                r = find_packages(&d, tree, options, reterr_message);
         if (r < 0)
                 return r;
 

@@ -29,6 +29,8 @@ static const struct {
 } skeleton[] = {
         { "/dev", NULL, 0755 },
         { "/etc", NULL, 0755 },
+        { "/opt", NULL, 0755 },
+        { "/opt/kata-debug", NULL, 0755 },      /* the debug extension image, if it is attached */
         { "/proc", NULL, 0555 },
         { "/run", NULL, 0755 },
         { "/sys", NULL, 0555 },
@@ -56,6 +58,8 @@ void tree_done(Tree *tree)
                 free(tree->files[i].path);
                 free(tree->files[i].source);
                 free(tree->files[i].target);
+                free(tree->files[i].text);
+                free(tree->files[i].origin);
         }
         free(tree->files);
         *tree = (Tree) {};
@@ -97,6 +101,43 @@ int tree_add(Tree *tree, const char *path, const char *source, const char *targe
 
         tree->files[tree->n_files++] = f;
         return 0;
+}
+
+/* Adds a file and puts a copy of s into its member at that offset. */
+static int add_with(Tree *tree, const char *path, const char *source, unsigned mode, const char *s,
+                    size_t offset)
+{
+        char *copy;
+        int r;
+
+        if (tree_has(tree, path))
+                return 0;
+
+        copy = strdup(s);
+        if (!copy)
+                return -ENOMEM;
+        r = tree_add(tree, path, source, NULL, mode);
+        if (r < 0)
+                free(copy);
+        else
+                *(char **) (void *) ((char *) &tree->files[tree->n_files - 1] + offset) = copy;
+        return r;
+}
+
+int tree_add_text(Tree *tree, const char *path, const char *text, unsigned mode)
+{
+        return add_with(tree, path, NULL, mode, text, offsetof(TreeFile, text));
+}
+
+int tree_add_from(Tree *tree, const char *path, const char *root, const char *source, unsigned mode)
+{
+        const char *below = streq(root, "/") ? source : source + strlen(root);
+        _cleanup_free_ char *origin = NULL;
+
+        /* /lib, /lib64, /bin and /sbin are links into /usr, and packages know of either name. */
+        if (asprintf(&origin, "%s%s", startswith(below, "/usr/") ? "" : "/usr", below) < 0)
+                return -ENOMEM;
+        return add_with(tree, path, source, mode, origin, offsetof(TreeFile, origin));
 }
 
 int tree_add_parents(Tree *tree, const char *path)
@@ -184,28 +225,37 @@ static int library_path(const char *root, char **ret)
 }
 
 /* One line of the interpreter's list: "\tlibx.so.1 => /path/libx.so.1 (0x…)". */
-static int add_library_line(Tree *tree, const char *root, char *line, char **reterr_message)
+bool tree_parse_library_line(char *line, const char **ret_name, const char **ret_place)
 {
         char *arrow = strstr(line, " => "), *end;
-        const char *path;
-        int r;
 
         if (!arrow)
-                return 0;       /* vdso and the interpreter itself */
+                return false;   /* vdso and the interpreter itself */
 
         *arrow = '\0';
         line += strspn(line, " \t");
-        path = arrow + 4;
-        if (startswith(path, "not found"))
-                return error_setf(reterr_message, ENOENT,
-                                  "library '%s' that is needed is not below '%s': install it there",
-                                  line, root);
-
         end = strstr(arrow + 4, " (");
         if (end)
                 *end = '\0';
         if (line[0] == '/')
-                return 0;       /* the interpreter by absolute name */
+                return false;   /* the interpreter by absolute name */
+
+        *ret_name = line;
+        *ret_place = startswith(arrow + 4, "not found") ? NULL : arrow + 4;
+        return true;
+}
+
+static int add_library_line(Tree *tree, const char *root, char *line, char **reterr_message)
+{
+        const char *name, *path;
+        int r;
+
+        if (!tree_parse_library_line(line, &name, &path))
+                return 0;
+        if (!path)
+                return error_setf(reterr_message, ENOENT,
+                                  "library '%s' that is needed is not below '%s': install it there",
+                                  name, root);
 
         _cleanup_free_ char *source = strdup(path), *inside = NULL;
         if (!source)
@@ -228,14 +278,14 @@ static int add_library_line(Tree *tree, const char *root, char *line, char **ret
         return r < 0 ? r : tree_add(tree, inside, source, NULL, 0644);
 }
 
-int tree_add_libraries(Tree *tree, const char *root, const char *program, char **reterr_message)
+int tree_list_libraries(const char *root, const char *program, char **ret_interpreter, char **ret_list,
+                        char **reterr_message)
 {
-        _cleanup_free_ char *interp = NULL, *interp_source = NULL, *libs = NULL, *out = NULL,
-                            *inside = NULL;
+        _cleanup_free_ char *interp = NULL, *interp_source = NULL, *libs = NULL, *out = NULL;
         _cleanup_(strv_done) Strv argv = {};
-        char *line, *save = NULL;
         int r;
 
+        *ret_interpreter = *ret_list = NULL;
         r = read_interpreter(program, &interp, reterr_message);
         if (r < 0 || !interp)
                 return r;
@@ -251,6 +301,23 @@ int tree_add_libraries(Tree *tree, const char *root, const char *program, char *
         if (r < 0)
                 return error_prefixf(reterr_message, r, "libraries of '%s' can not be listed", program);
 
+        *ret_interpreter = TAKE_PTR(interp_source);
+        *ret_list = TAKE_PTR(out);
+        return 0;
+}
+
+int tree_add_libraries(Tree *tree, const char *root, const char *program, char **reterr_message)
+{
+        _cleanup_free_ char *interp_source = NULL, *out = NULL, *inside = NULL;
+        const char *interp;
+        char *line, *save = NULL;
+        int r;
+
+        r = tree_list_libraries(root, program, &interp_source, &out, reterr_message);
+        if (r < 0 || !interp_source)
+                return r;
+
+        interp = streq(root, "/") ? interp_source : interp_source + strlen(root);
         /* /lib64 is a link to usr/lib64 in the image. */
         r = asprintf(&inside, "%s%s", startswith(interp, "/lib") ? "/usr" : "", interp) < 0 ? -ENOMEM : 0;
         if (r >= 0)
@@ -356,16 +423,17 @@ static int copy_file(const char *source, const char *dest, unsigned mode, TreeFi
         return digests_final(digest, sha1, f);
 }
 
-static int digest_target(TreeFile *f)
+/* Of the target of a symlink, or of a text. */
+static int digest_string(TreeFile *f, const char *s)
 {
         _cleanup_(digest_freep) Digest *digest = NULL, *sha1 = NULL;
         int r;
 
         r = digests_new(&digest, &sha1);
         if (r >= 0)
-                r = digest_update(digest, f->target, strlen(f->target));
+                r = digest_update(digest, s, strlen(s));
         if (r >= 0)
-                r = digest_update(sha1, f->target, strlen(f->target));
+                r = digest_update(sha1, s, strlen(s));
         return r < 0 ? r : digests_final(digest, sha1, f);
 }
 
@@ -380,7 +448,12 @@ static int write_one(TreeFile *f, const char *dir, char **reterr_message)
         if (f->target) {
                 r = symlink(f->target, dest) < 0 ? negative_errno() : 0;
                 if (r >= 0)
-                        r = digest_target(f);
+                        r = digest_string(f, f->target);
+        } else if (f->text) {
+                f->size = strlen(f->text);
+                r = write_file_atomic(dest, f->text, f->size, f->mode);
+                if (r >= 0)
+                        r = digest_string(f, f->text);
         } else if (f->source)
                 r = copy_file(f->source, dest, f->mode, f);
         else {

@@ -9,6 +9,7 @@
 #include "basic/log.h"
 #include "basic/parse.h"
 #include "guest-image/build.h"
+#include "guest-image/derive.h"
 #include "guest-image/initrd.h"
 #include "guest-image/report.h"
 #include "guest-image/verity.h"
@@ -25,36 +26,66 @@ static int source_date(uint64_t *ret)
         return parse_u64(text, ret) < 0 || *ret == 0 || *ret > UINT32_MAX ? -EINVAL : 0;
 }
 
-int verb_build(const ImageArgs *args)
+static int build(const ImageArgs *args, const char *verb, const char *name,
+                 int (*func)(const BuildOptions *options, char **reterr_message))
 {
         _cleanup_free_ char *message = NULL;
         BuildOptions options = {
                 .root = args->root,
                 .agent = args->agent,
                 .output_dir = args->output_dir,
-                .name = "guest",
+                .name = name,
                 .private_key = args->private_key,
                 .certificate = args->certificate,
         };
         int r;
 
         if (!args->output_dir) {
-                log_error("build: --output-dir=DIR is required");
+                log_error("%s: --output-dir=DIR is required", verb);
                 return 2;
         }
         if (!args->private_key != !args->certificate) {
-                log_error("build: --private-key=FILE and --certificate=FILE go together");
+                log_error("%s: --private-key=FILE and --certificate=FILE go together", verb);
                 return 2;
         }
         if (source_date(&options.timestamp) < 0) {
-                log_error("build: SOURCE_DATE_EPOCH=%s is not a number of seconds from 1 to %u",
+                log_error("%s: SOURCE_DATE_EPOCH=%s is not a number of seconds from 1 to %u", verb,
                           getenv("SOURCE_DATE_EPOCH"), UINT32_MAX);
                 return 2;
         }
 
-        r = image_build(&options, &message);
+        r = func(&options, &message);
         if (r < 0) {
                 log_error("Image not built: %s", error_text(message, r));
+                return 1;
+        }
+
+        return 0;
+}
+
+int verb_build(const ImageArgs *args)
+{
+        return build(args, "build", "guest", image_build);
+}
+
+int verb_build_debug(const ImageArgs *args)
+{
+        return build(args, "build-debug", "guest-debug", image_build_debug);
+}
+
+int verb_tree(const ImageArgs *args)
+{
+        return build(args, "tree", "guest", image_write_tree);
+}
+
+int verb_params(const ImageArgs *args)
+{
+        _cleanup_free_ char *message = NULL;
+        int r;
+
+        r = image_derive_params(args->image, args->root_hash, args->params, &message);
+        if (r < 0) {
+                log_error("Parameters not written: %s", error_text(message, r));
                 return 1;
         }
 

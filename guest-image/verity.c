@@ -190,6 +190,23 @@ int verity_check_superblock(int fd, const GuestParams *p, char uuid[GUID_TEXT_SI
         return 0;
 }
 
+int verity_read_superblock(int fd, GuestParams *p, char **reterr_message)
+{
+        char uuid[GUID_TEXT_SIZE];
+        Superblock s;
+        ssize_t k;
+
+        k = pread(fd, &s, sizeof(s), (off_t) (p->root_offset + p->hash_offset - VERITY_BLOCK_SIZE));
+        if (k != sizeof(s))
+                return error_setf(reterr_message, k < 0 ? errno : ENODATA,
+                                  "dm-verity superblock can not be read: %s",
+                                  k < 0 ? strerror(errno) : "premature end");
+
+        p->data_blocks = le64toh(s.data_blocks);
+        memcpy(p->salt, s.salt, sizeof(p->salt));
+        return verity_check_superblock(fd, p, uuid, reterr_message);
+}
+
 typedef struct Checker {
         int fd;
         const GuestParams *p;

@@ -23,6 +23,12 @@ int verity_append(const char *path, GuestParams *ret, char **reterr_message);
 int verity_check_superblock(int fd, const GuestParams *p, char uuid[GUID_TEXT_SIZE],
                             char **reterr_message);
 
+/*
+ * The other way round: number of data blocks and salt from the superblock in front of p->hash_offset, which is
+ * checked otherwise. The numbers are foreign until guest_params_parse() has seen them.
+ */
+int verity_read_superblock(int fd, GuestParams *p, char **reterr_message);
+
 typedef enum VerityPlace {
         VERITY_OK,
         VERITY_BAD_ROOT,        /* the top block does not have the root hash */

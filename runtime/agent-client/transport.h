@@ -6,8 +6,8 @@
  * over one virtio-serial port. One method table, one file a carrier. Everything above sees plain
  * non-blocking descriptors.
  *
- * Ports (as in Kata): 1024 agent, 1025 log, 1027 stdio. The guest reports readiness by itself: sd_notify
- * text on a stream of its own. Nothing is polled.
+ * Ports (as in Kata): 1024 agent, 1025 log, 1026 debug console, 1027 stdio. The guest reports readiness
+ * by itself: sd_notify text on a stream of its own. Nothing is polled.
  *
  * Trust: the guest may open notify streams, say anything in them and vanish; number and size are bounded,
  * the peer's CID is checked.
@@ -19,6 +19,7 @@
 
 #define AGENT_PORT 1024U
 #define AGENT_LOG_PORT 1025U
+#define AGENT_DEBUG_PORT 1026U           /* only where the guest was told to open it */
 #define AGENT_STDIO_PORT 1027U
 #define HOST_NOTIFY_MUX_PORT 1029U      /* serial; over vsock the port number is the guest's CID */
 

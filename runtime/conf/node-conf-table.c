@@ -96,6 +96,13 @@ const ConfKey node_conf_table[] = {
           .fallback = "", .accepts = ACCEPTS_PATH,
           .description = "Signature of the root hash; empty: the file beside the image whose name\n"
                          "ends in .roothash.p7s." },
+        { "Image", "DebugImage", conf_parse_path, FIELD(debug_image),
+          .fallback = DATADIR "/guest-debug.img", .accepts = ACCEPTS_PATH,
+          .description = "Debug extension: tools for sandboxes with Debug=yes, as written by\n"
+                         "kata-image(1)." },
+        { "Image", "DebugParameters", conf_parse_path, FIELD(debug_parameters),
+          .fallback = DATADIR "/guest-debug.params", .accepts = ACCEPTS_PATH,
+          .description = "Sizes and root hash of the debug extension." },
 
         { "Machine", "VMM", conf_parse_word, FIELD(vmm),
           .fallback = "qemu", .accepts = "qemu", .words = vmm_words,

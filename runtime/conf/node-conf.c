@@ -35,6 +35,8 @@ NodeConf *node_conf_free(NodeConf *conf)
         free(conf->image_parameters);
         free(conf->image_certificate);
         free(conf->image_signature);
+        free(conf->debug_image);
+        free(conf->debug_parameters);
         free(conf->qemu_path);
         free(conf->virtiofsd_path);
         free(conf->kernel_parameters);

@@ -60,6 +60,8 @@ typedef struct NodeConf {
         char *image_parameters; /* Parameters=: guest.params */
         char *image_certificate; /* Certificate=: PEM; NULL: no signature is needed */
         char *image_signature;  /* Signature=: PKCS#7; NULL: beside the image */
+        char *debug_image;      /* DebugImage=: for sandboxes with Debug=yes */
+        char *debug_parameters; /* DebugParameters= */
 
         /* [Machine] */
         ConfVmm vmm;

@@ -36,6 +36,9 @@ const ConfKey sandbox_conf_table[] = {
         { "Sandbox", "GuestDirectory", conf_parse_path, FIELD(guest_directory),
           .accepts = ACCEPTS_PATH,
           .description = "Directory of kernel and image; overrides all of the node's [Image]." },
+        { "Sandbox", "Debug", conf_parse_bool, FIELD(debug),
+          .accepts = "yes or no",
+          .description = "Attaches the debug extension and offers a shell in the guest." },
         {},
 };
 

@@ -31,6 +31,8 @@ TEST(full)
                   "Accelerator=tcg\n"
                   "Transport=serial\n"
                   "GuestDirectory=/srv/pair\n"
+                  "Debug=yes\n"
+                  "\n"
                   "[Container one]\n"
                   "RootDirectory=/\n"
                   "Command=/bin/sh -c \"echo a # b; x=1\" \\\n"
@@ -56,11 +58,12 @@ TEST(full)
         ASSERT_EQ(conf->accelerator, CONF_ACCELERATOR_TCG);
         ASSERT_EQ(conf->transport, CONF_TRANSPORT_SERIAL);
         ASSERT_STREQ(conf->guest_directory, "/srv/pair");
+        ASSERT_TRUE(conf->debug);
         ASSERT_EQ(conf->n_containers, 2);
 
         c = &conf->containers[0];
         ASSERT_STREQ(c->name, "one");
-        ASSERT_EQ(c->line, 11);
+        ASSERT_EQ(c->line, 12);
         ASSERT_STREQ(c->root_directory, "/");
         ASSERT_NULL(c->bundle);
         ASSERT_EQ(c->command.n, 4);
@@ -97,6 +100,7 @@ TEST(node_values)
         ASSERT_EQ(conf->transport, CONF_TRANSPORT_VSOCK);
         ASSERT_STREQ(conf->kernel_parameters, "a=1");
         ASSERT_STREQ(conf->hostname, "web");
+        ASSERT_FALSE(conf->debug);
 }
 
 #define CONTAINER "[Container one]\nRootDirectory=/\nCommand=a\n"
@@ -127,6 +131,8 @@ static const struct {
         { CONTAINER "[Sandbox]\nMemory=5\n",
           "x.conf:5: [Sandbox] Memory=5: expected whole mebibytes" },
         { CONTAINER "[Sandbox]\nMemory=\n", "x.conf:5: [Sandbox] Memory=: expected" },
+        { CONTAINER "[Sandbox]\nDebug=maybe\n",
+          "x.conf:5: [Sandbox] Debug=maybe: expected yes or no" },
         { CONTAINER "[Service]\n",
           "x.conf:4: [Service]: unknown section; known are [Sandbox] and [Container NAME]" },
         { "[Container]\n", "x.conf:1: [Container]: a container's name has 2 to 128" },

@@ -22,6 +22,9 @@ static const struct {
         [EVENT_CONTAINER_STARTED] = { "844c8baf454d4bcbba97dbbff0bc8ec1", LOG_INFO },
         [EVENT_CONTAINER_EXITED] = { "f90e899aeb6443e6849d5a3bcb579a14", LOG_INFO },
         [EVENT_MESSAGES_DROPPED] = { "818667848e494baeb5557833957150a4", LOG_WARNING },
+        [EVENT_DEBUG_MODE] = { "4c12220ac3c14e14b5ebc2d02d1ec54e", LOG_NOTICE },
+        [EVENT_DEBUG_SESSION_BEGAN] = { "a0696d8db83948a6b446c66a5c4a35a9", LOG_NOTICE },
+        [EVENT_DEBUG_SESSION_ENDED] = { "3321912f25da489e9a6eac06836b797e", LOG_NOTICE },
 };
 
 const char *event_message_id(SandboxEvent event)

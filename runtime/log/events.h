@@ -21,6 +21,9 @@ typedef enum SandboxEvent {
         EVENT_CONTAINER_STARTED,
         EVENT_CONTAINER_EXITED,
         EVENT_MESSAGES_DROPPED,
+        EVENT_DEBUG_MODE,
+        EVENT_DEBUG_SESSION_BEGAN,
+        EVENT_DEBUG_SESSION_ENDED,
         _EVENT_MAX,
 } SandboxEvent;
 

@@ -125,6 +125,7 @@ static int take_over(Sandbox *s, const SandboxState *state, const VmmState *mach
         int r = 0;
 
         s->stop_timeout = state->stop_timeout;
+        s->debug = state->debug;
         s->accel = machine->accel;
         s->transport_kind = machine->transport;
         (void) guest_dir_recall(s->run_dir, &s->guest);

@@ -12,6 +12,7 @@
  *      sandbox-adopt.c     taking over a running machine
  *      sandbox-health.c    health checks
  *      sandbox-log.c       what goes to the journal
+ *      sandbox-debug.c     Debug=yes: extension image, debug socket
  */
 
 #include "runtime/agent-client/agent.h"
@@ -27,6 +28,8 @@
 #include "runtime/store/virtiofsd.h"
 #include "runtime/unit/scope.h"
 #include "runtime/vmm/vmm.h"
+
+typedef struct DebugSocket DebugSocket;
 
 typedef enum ContainerPhase {
         CONTAINER_PLANNED,
@@ -106,6 +109,9 @@ struct Sandbox {
         Relay *relay;
         bool log_connected;
 
+        bool debug;                     /* Debug=yes when the guest was booted */
+        DebugSocket *debug_socket;      /* once the agent is connected */
+
         SandboxContainer *containers;
         size_t n_containers;
 
@@ -167,6 +173,14 @@ void sandbox_adopt_connected(Sandbox *s);
 /* sandbox-health.c */
 void sandbox_start_health(Sandbox *s);
 void sandbox_stop_health(Sandbox *s);
+
+/* sandbox-debug.c: the first as sandbox_plan(). */
+int sandbox_plan_debug(Sandbox *s, char **reterr_message);
+void sandbox_open_debug_socket(Sandbox *s);
+/* No new sessions; ends those that there are. */
+void sandbox_close_debug_socket(Sandbox *s);
+/* After transport_free(), which knows of streams that are being opened. */
+DebugSocket *debug_socket_free(DebugSocket *socket);
 
 /* sandbox-log.c */
 int sandbox_log_init(Sandbox *s, char **reterr_message);

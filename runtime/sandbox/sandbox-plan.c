@@ -187,9 +187,13 @@ static int plan_machine(Sandbox *s, char **reterr_message)
                                                   s->node->image_certificate, reterr_message);
         if (r >= 0)
                 r = vm_config_open(&s->config, s->node->image_parameters, reterr_message);
+        if (r < 0)
+                r = EX_CONFIG;
+        else
+                r = s->conf->debug ? sandbox_plan_debug(s, reterr_message) : 0;
         /* All of its files are open. */
         guest_dir_unlock(&s->guest);
-        return r < 0 ? EX_CONFIG : 0;
+        return r;
 }
 
 /* --- containers --- */

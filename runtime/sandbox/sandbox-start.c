@@ -247,6 +247,7 @@ static void on_agent_open(Transport *t, int error, const char *text, int fd, uin
                 return;
         }
 
+        sandbox_open_debug_socket(s);
         if (s->phase == PHASE_ADOPTING)
                 sandbox_adopt_connected(s);
         else

@@ -225,6 +225,7 @@ static void flush(Sandbox *s)
 {
         sandbox_set_phase(s, PHASE_FLUSHING);
         s->agent = ttrpc_client_free(s->agent);
+        sandbox_close_debug_socket(s);
         sandbox_event(s->relay, EVENT_SANDBOX_STOPPED, NULL, NULL, "Sandbox '%s' stopped", s->id);
         sandbox_arm_timer(s, FLUSH_TIMEOUT, on_flush_timeout);
         relay_flush(s->relay, on_flushed, s);

@@ -59,6 +59,7 @@ Sandbox *sandbox_free(Sandbox *s)
         sd_event_source_disable_unref(s->defer);
         ttrpc_client_free(s->agent);
         transport_free(s->transport);
+        debug_socket_free(s->debug_socket);
         scope_op_free(s->scope_op);
         vmm_free(s->vmm);
         virtiofsd_free(s->virtiofsd);
@@ -184,6 +185,7 @@ int sandbox_save_state(Sandbox *s)
 {
         _cleanup_(sandbox_state_done) SandboxState state = {
                 .running = s->started,
+                .debug = s->debug,
                 .stop_timeout = s->stop_timeout,
         };
         _cleanup_free_ char *path = sandbox_path(s, SANDBOX_STATE_FILE);

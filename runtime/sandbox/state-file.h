@@ -23,6 +23,7 @@ typedef struct ContainerStateEntry {
 
 typedef struct SandboxState {
         bool running;           /* all containers had been started */
+        bool debug;             /* the guest was booted with Debug=yes */
         usec_t stop_timeout;
         char *kernel_release;   /* of the guest; NULL: not known */
         pid_t virtiofsd_pid;    /* 0: none */

@@ -33,7 +33,7 @@ TEST(times)
 TEST(round_trip)
 {
         char path[] = "/tmp/test-state-XXXXXX";
-        SandboxState a = { .running = true, .stop_timeout = 10 * USEC_PER_SEC, .virtiofsd_pid = 42,
+        SandboxState a = { .running = true, .debug = true, .stop_timeout = 10 * USEC_PER_SEC, .virtiofsd_pid = 42,
                            .virtiofsd_start_time = 4711 }, b;
 
         close(mkstemp(path));
@@ -43,6 +43,7 @@ TEST(round_trip)
         ASSERT_OK(sandbox_state_save(&a, path));
         ASSERT_OK(sandbox_state_load(&b, path, NULL));
         ASSERT_TRUE(b.running);
+        ASSERT_TRUE(b.debug);
         ASSERT_EQ(b.virtiofsd_pid, 42);
         ASSERT_STREQ(b.kernel_release, "6.12.3-kata");
         ASSERT_EQ(b.n_containers, 2);

@@ -72,21 +72,45 @@ static bool has_agent_log_level(const VmConfig *c)
         return c->agent_log_level;
 }
 
+static bool has_debug(const VmConfig *c)
+{
+        return c->debug_image_path;
+}
+
 /*
  * One device holds data and hash tree: the range of the image that begins with the root partition
- * (qemu-cmdline.c), so hash_offset counts from the start of the device. Corruption panics the guest: an I/O error alone would let
- * it go on with whatever it had read before.
+ * (qemu-cmdline.c), so hash_offset counts from the start of the device. Corruption panics the guest: an
+ * I/O error alone would let it go on with whatever it had read before.
  */
+static char *verity_device(const char *name, const char *disk, const GuestParams *p)
+{
+        char *text;
+
+        return asprintf(&text,
+                        "%s,,,ro,0 %" PRIu64 " verity 1 %s %s %u %u "
+                        "%" PRIu64 " %" PRIu64 " sha256 %s %s 1 panic_on_corruption",
+                        name, p->data_blocks * (VERITY_BLOCK_SIZE / 512U), disk, disk, VERITY_BLOCK_SIZE,
+                        VERITY_BLOCK_SIZE, p->data_blocks, p->hash_offset / VERITY_BLOCK_SIZE,
+                        p->root_hash_hex, p->salt_hex) < 0 ? NULL : text;
+}
+
+/* Numbered in this order: dm-0 is the root, dm-1 the debug extension. */
 static int add_verity(const VmConfig *c, Strv *words)
 {
-        const GuestParams *p = &c->params;
+        _cleanup_free_ char *root = verity_device("vroot", "/dev/vda", &c->params), *debug = NULL;
 
-        return strv_addf(words,
-                        "dm-mod.create=\"vroot,,,ro,0 %" PRIu64 " verity 1 /dev/vda /dev/vda %u %u "
-                        "%" PRIu64 " %" PRIu64 " sha256 %s %s 1 panic_on_corruption\"",
-                        p->data_blocks * (VERITY_BLOCK_SIZE / 512U), VERITY_BLOCK_SIZE,
-                        VERITY_BLOCK_SIZE, p->data_blocks, p->hash_offset / VERITY_BLOCK_SIZE,
-                        p->root_hash_hex, p->salt_hex);
+        if (has_debug(c))
+                debug = verity_device("vdebug", "/dev/vdb", &c->debug_params);
+        if (!root || (has_debug(c) && !debug))
+                return -ENOMEM;
+
+        return strv_addf(words, "dm-mod.create=\"%s%s%s\"", root, debug ? ";" : "", strempty(debug));
+}
+
+static int add_debug(const VmConfig *c, Strv *words)
+{
+        return strv_addf(words, "agent.debug_console agent.debug_console_vport=%u "
+                                "agent.debug_image=/dev/dm-1", AGENT_DEBUG_CONSOLE_PORT);
 }
 
 /* The supervisor listens on the port that has the number of the guest's CID. */
@@ -116,6 +140,11 @@ static int add_agent_log_level(const VmConfig *c, Strv *words)
         return strv_addf(words, "agent.log=%s", c->agent_log_level);
 }
 
+static int add_waitfor(const VmConfig *c, Strv *words)
+{
+        return strv_add(words, has_debug(c) ? "dm-mod.waitfor=/dev/vda,/dev/vdb" : "dm-mod.waitfor=/dev/vda");
+}
+
 static int add_operator(const VmConfig *c, Strv *words)
 {
         return isempty(c->kernel_parameters) ? 0 : strv_add(words, c->kernel_parameters);
@@ -127,7 +156,7 @@ static const CmdlineItem cmdline_items[] = {
         /* The agent in the initrd reads root=, rootfstype= and the table as the kernel would. */
         { is_root_by_initrd, "rdinit=/init" },
         { NULL, NULL, add_verity },
-        { is_root_by_kernel, "dm-mod.waitfor=/dev/vda" },
+        { is_root_by_kernel, NULL, add_waitfor },
 
         /* An end of any kind is a reset, which the VMM turns into its exit. */
         { NULL, "panic=-1 reboot=t" },
@@ -156,6 +185,7 @@ static const CmdlineItem cmdline_items[] = {
         { NULL, NULL, add_ports },
         { is_vsock, NULL, add_notify_vsock },
         { is_serial, NULL, add_notify_mux },
+        { has_debug, NULL, add_debug },
         { has_agent_log_level, NULL, add_agent_log_level },
         { NULL, NULL, add_operator },
 };

@@ -11,6 +11,7 @@
 /* Ports of the agent: docs/PROTOCOL.md. */
 #define AGENT_PORT 1024U
 #define AGENT_LOG_PORT 1025U
+#define AGENT_DEBUG_CONSOLE_PORT 1026U
 #define AGENT_PASSFD_PORT 1027U
 #define AGENT_NOTIFY_MUX_PORT 1029U
 

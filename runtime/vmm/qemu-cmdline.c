@@ -191,22 +191,34 @@ static int add_control(const QemuFds *fds, Strv *argv)
  * Read-only three times: the descriptor, the block node and the device. Of the image the guest sees
  * the root partition and its hash tree alone, so that no kernel has to read a partition table.
  */
-static int add_root_disk(const VmConfig *c, const QemuFds *fds, Strv *argv)
+static int add_disk(const VmConfig *c, const char *name, const char *opaque, unsigned set, int fd,
+                    const GuestParams *params, Strv *argv)
 {
         int r;
 
+        if (fd < 0)
+                return 0;
+
         r = strv_add(argv, "-add-fd");
         if (r >= 0)
-                r = strv_addf(argv, "fd=%d,set=1,opaque=guest-image", fds->image);
+                r = strv_addf(argv, "fd=%d,set=%u,opaque=%s", fd, set, opaque);
         if (r >= 0)
                 r = strv_add(argv, "-blockdev");
         if (r >= 0)
                 r = strv_addf(argv,
-                              "driver=raw,node-name=root,read-only=on,offset=%" PRIu64 ",size=%" PRIu64
-                              ",file.driver=file,file.filename=/dev/fdset/1,file.read-only=on,"
+                              "driver=raw,node-name=%s,read-only=on,offset=%" PRIu64 ",size=%" PRIu64
+                              ",file.driver=file,file.filename=/dev/fdset/%u,file.read-only=on,"
                               "file.auto-read-only=off",
-                              c->params.root_offset, guest_params_range_size(&c->params));
-        return r < 0 ? r : add_virtio(c, argv, "virtio-blk,drive=root,id=root-disk");
+                              name, params->root_offset, guest_params_range_size(params), set);
+        return r < 0 ? r : add_virtio(c, argv, "virtio-blk,drive=%s,id=%s-disk", name, name);
+}
+
+static int add_disks(const VmConfig *c, const QemuFds *fds, Strv *argv)
+{
+        int r = add_disk(c, "root", "guest-image", 1, fds->image, &c->params, argv);
+
+        /* Behind the root disk on the command line, so that it is /dev/vdb. */
+        return r < 0 ? r : add_disk(c, "debug", "debug-image", 2, fds->debug_image, &c->debug_params, argv);
 }
 
 static int add_serial(const VmConfig *c, const QemuFds *fds, Strv *argv)
@@ -269,7 +281,7 @@ int qemu_build_argv(const VmConfig *c, const QemuFds *fds, const char *kernel_cm
         if (r >= 0)
                 r = add_control(fds, &argv);
         if (r >= 0)
-                r = add_root_disk(c, fds, &argv);
+                r = add_disks(c, fds, &argv);
         if (r >= 0)
                 r = add_serial(c, fds, &argv);
         if (r >= 0)

@@ -28,6 +28,7 @@ typedef struct QemuFds {
         int vhost;
         int share;              /* connected socket */
         int initrd;
+        int debug_image;
 } QemuFds;
 
 int qemu_build_argv(

@@ -64,6 +64,7 @@ static int qemu_prepare(
         QemuFds fds = {
                 .kernel = -EBADF, .image = -EBADF, .qmp = -EBADF, .console = -EBADF,
                 .agent = -EBADF, .vhost = -EBADF, .share = -EBADF, .initrd = -EBADF,
+                .debug_image = -EBADF,
         };
         _cleanup_free_ char *cmdline = NULL;
         int r;
@@ -75,6 +76,8 @@ static int qemu_prepare(
         r = add_inherited(command, config->kernel_fd, &fds.kernel);
         if (r >= 0)
                 r = add_inherited(command, config->image_fd, &fds.image);
+        if (r >= 0)
+                r = add_inherited(command, config->debug_image_fd, &fds.debug_image);
         if (r >= 0)
                 r = add_listener(vmm, command, VMM_CONTROL_SOCKET, &fds.qmp, reterr_message);
         if (r >= 0 && config->console)

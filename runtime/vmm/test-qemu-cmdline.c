@@ -86,7 +86,7 @@ TEST(tcg_serial_share)
                         NULL,
         };
         _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_TCG, VM_TRANSPORT_SERIAL);
-        const QemuFds fds = { 3, 4, 5, 6, 7, -EBADF, 8, -EBADF };
+        const QemuFds fds = { 3, 4, 5, 6, 7, -EBADF, 8, -EBADF, -EBADF };
         _cleanup_(strv_done) Strv argv = {};
 
         ASSERT_OK(qemu_build_argv(&c, &fds, "KERNEL WORDS", &argv));
@@ -147,7 +147,7 @@ TEST(kvm_vsock)
                         NULL,
         };
         _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_KVM, VM_TRANSPORT_VSOCK);
-        const QemuFds fds = { 3, 4, 5, -EBADF, -EBADF, 6, -EBADF, -EBADF };
+        const QemuFds fds = { 3, 4, 5, -EBADF, -EBADF, 6, -EBADF, -EBADF, -EBADF };
         _cleanup_(strv_done) Strv argv = {};
 
         c.vcpus = 2;
@@ -199,8 +199,9 @@ TEST(q35)
                         "-add-fd",
                         "fd=4,set=1,opaque=guest-image",
                         "-blockdev",
-                        "driver=raw,node-name=root,read-only=on,file.driver=file,"
-                        "file.filename=/dev/fdset/1,file.read-only=on,file.auto-read-only=off",
+                        "driver=raw,node-name=root,read-only=on,offset=20480,size=1982464,"
+                        "file.driver=file,file.filename=/dev/fdset/1,file.read-only=on,"
+                        "file.auto-read-only=off",
                         "-device",
                         "virtio-blk-pci,drive=root,id=root-disk,disable-legacy=on",
                         "-chardev",
@@ -226,7 +227,7 @@ TEST(q35)
                         NULL,
         };
         _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_TCG, VM_TRANSPORT_SERIAL);
-        const QemuFds fds = { 3, 4, 5, 6, 7, -EBADF, 8, 9 };
+        const QemuFds fds = { 3, 4, 5, 6, 7, -EBADF, 8, 9, -EBADF };
         _cleanup_(strv_done) Strv argv = {};
 
         c.machine = VM_MACHINE_Q35;
@@ -238,7 +239,7 @@ TEST(q35)
 TEST(q35_kvm_vsock)
 {
         _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_KVM, VM_TRANSPORT_VSOCK);
-        const QemuFds fds = { 3, 4, 5, 6, -EBADF, 7, -EBADF, 9 };
+        const QemuFds fds = { 3, 4, 5, 6, -EBADF, 7, -EBADF, 9, -EBADF };
         _cleanup_(strv_done) Strv argv = {};
         _cleanup_free_ char *line = NULL;
 
@@ -248,6 +249,39 @@ TEST(q35_kvm_vsock)
         ASSERT_CONTAINS(line, " isa-serial,index=0,chardev=console -device vhost-vsock-pci,"
                               "guest-cid=70000,vhostfd=7 ");
         ASSERT_NULL(strstr(line, "virtio-serial"));
+}
+
+/* Debug=yes adds these six words behind the root disk and nothing else. */
+TEST(debug_disk)
+{
+        static const char *const added[] = {
+                        "-add-fd",
+                        "fd=9,set=2,opaque=debug-image",
+                        "-blockdev",
+                        "driver=raw,node-name=debug,read-only=on,offset=20480,size=106496,"
+                        "file.driver=file,file.filename=/dev/fdset/2,file.read-only=on,"
+                        "file.auto-read-only=off",
+                        "-device",
+                        "virtio-blk-device,drive=debug,id=debug-disk",
+        };
+        _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_TCG, VM_TRANSPORT_SERIAL);
+        QemuFds fds = { 3, 4, 5, 6, 7, -EBADF, 8, -EBADF, -EBADF };
+        _cleanup_(strv_done) Strv without = {}, with = {};
+        size_t at = 0;
+
+        ASSERT_OK(qemu_build_argv(&c, &fds, "KERNEL WORDS", &without));
+        fds.debug_image = 9;
+        c.debug_params = (GuestParams) { .image_size = 147456, .root_offset = 20480, .data_blocks = 24,
+                                         .hash_offset = 102400 };
+        ASSERT_OK(qemu_build_argv(&c, &fds, "KERNEL WORDS", &with));
+        ASSERT_EQ(with.n, without.n + ELEMENTSOF(added));
+        while (at < without.n && streq(without.v[at], with.v[at]))
+                at++;
+        ASSERT_STREQ(without.v[at - 1], "virtio-blk-device,drive=root,id=root-disk");
+        for (size_t i = 0; i < ELEMENTSOF(added); i++)
+                ASSERT_STREQ(with.v[at + i], added[i]);
+        for (size_t i = at; i < without.n; i++)
+                ASSERT_STREQ(with.v[i + ELEMENTSOF(added)], without.v[i]);
 }
 
 DEFINE_TEST_MAIN

@@ -147,7 +147,7 @@ TEST(cmdline_initrd)
         ASSERT_STREQ(line,
                         "root=/dev/dm-0 ro rootfstype=erofs rdinit=/init "
                         "dm-mod.create=\"vroot,,,ro,0 3824 verity 1 /dev/vda /dev/vda 4096 4096 "
-                        "478 478 sha256 " TEST_ROOT_HASH " " TEST_SALT " 1 panic_on_corruption\" "
+                        "478 479 sha256 " TEST_ROOT_HASH " " TEST_SALT " 1 panic_on_corruption\" "
                         "panic=-1 reboot=t console=ttyS0 earlyprintk=ttyS0 quiet loglevel=4 "
                         "scsi_mod.scan=manual "
                         "nolapic_timer no_timer_check tsc=reliable noreplace-smp "
@@ -155,6 +155,65 @@ TEST(cmdline_initrd)
                         "agent.log_vport=1025 agent.passfd_listener_port=1027 "
                         "agent.notify=mux:1029 "
                         "agent.log=debug nokaslr");
+}
+
+static void set_debug_image(VmConfig *c)
+{
+        static const char hash[] = TEST_SALT, salt[] = TEST_ROOT_HASH;
+
+        c->debug_image_path = strdup("/usr/share/kata/guest-debug.img");
+        c->debug_image_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        c->debug_params = (GuestParams) { .image_size = 147456, .root_offset = 20480, .data_blocks = 24,
+                                          .hash_offset = 102400 };
+        memcpy(c->debug_params.root_hash_hex, hash, sizeof(hash));
+        memcpy(c->debug_params.salt_hex, salt, sizeof(salt));
+}
+
+TEST(cmdline_debug)
+{
+        _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_TCG, VM_TRANSPORT_SERIAL);
+        _cleanup_free_ char *line = NULL, *without = NULL;
+
+        ASSERT_OK(kernel_cmdline_build(&c, &without, NULL));
+        ASSERT_NULL(strstr(without, "debug_"));
+        ASSERT_NULL(strstr(without, "vdb"));
+        ASSERT_NULL(strstr(without, "dm-1"));
+
+        set_debug_image(&c);
+        ASSERT_OK(vm_config_validate(&c, NULL));
+        ASSERT_OK(kernel_cmdline_build(&c, &line, NULL));
+        ASSERT_STREQ(line,
+                        "root=/dev/dm-0 ro rootfstype=erofs init=/usr/bin/kata-agent "
+                        "dm-mod.create=\"vroot,,,ro,0 3824 verity 1 /dev/vda /dev/vda 4096 4096 "
+                        "478 479 sha256 " TEST_ROOT_HASH " " TEST_SALT " 1 panic_on_corruption;"
+                        "vdebug,,,ro,0 192 verity 1 /dev/vdb /dev/vdb 4096 4096 "
+                        "24 25 sha256 " TEST_SALT " " TEST_ROOT_HASH " 1 panic_on_corruption\" "
+                        "dm-mod.waitfor=/dev/vda,/dev/vdb panic=-1 reboot=t console=hvc0 loglevel=4 "
+                        "scsi_mod.scan=manual "
+                        "nolapic_timer no_timer_check tsc=reliable noreplace-smp "
+                        "agent.server_addr=serial://agent.channel.0 "
+                        "agent.log_vport=1025 agent.passfd_listener_port=1027 "
+                        "agent.notify=mux:1029 "
+                        "agent.debug_console agent.debug_console_vport=1026 "
+                        "agent.debug_image=/dev/dm-1 "
+                        "agent.log=debug nokaslr");
+}
+
+TEST(debug_image_is_checked)
+{
+        _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_TCG, VM_TRANSPORT_SERIAL);
+
+        set_debug_image(&c);
+        c.debug_params.data_blocks = 0;
+        check_invalid(&c, "no verity parameters");
+        c.debug_params.data_blocks = 24;
+        c.debug_image_fd = safe_close(c.debug_image_fd);
+        check_invalid(&c, "is not open");
+        c.debug_image_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        c.debug_image_path[0] = 'x';
+        check_invalid(&c, "not an absolute path");
+        c.debug_image_path = mfree(c.debug_image_path);
+        check_invalid(&c, "without a path");
 }
 
 TEST(cmdline_emulated_smp)

@@ -58,6 +58,7 @@ void vm_config_close_fds(VmConfig *config)
         config->kernel_fd = safe_close(config->kernel_fd);
         config->initrd_fd = safe_close(config->initrd_fd);
         config->image_fd = safe_close(config->image_fd);
+        config->debug_image_fd = safe_close(config->debug_image_fd);
         config->vhost_fd = safe_close(config->vhost_fd);
         config->share_fd = safe_close(config->share_fd);
 }
@@ -71,10 +72,12 @@ void vm_config_done(VmConfig *config)
         free(config->kernel_path);
         free(config->initrd_path);
         free(config->image_path);
+        free(config->debug_image_path);
         free(config->share_tag);
         free(config->agent_log_level);
         free(config->kernel_parameters);
         guest_params_done(&config->params);
+        guest_params_done(&config->debug_params);
         *config = VM_CONFIG_INIT;
 }
 
@@ -177,6 +180,23 @@ int vm_config_open(VmConfig *config, const char *params_path, char **reterr_mess
         return 0;
 }
 
+int vm_config_open_debug(VmConfig *config, const char *params_path, char **reterr_message)
+{
+        _cleanup_close_ int image = -EBADF;
+        int r;
+
+        r = open_regular("debug image", config->debug_image_path, &image, reterr_message);
+        if (r >= 0)
+                r = guest_params_verify_image(&config->debug_params, image, config->debug_image_path,
+                                              params_path, reterr_message);
+        if (r < 0)
+                return r;
+
+        safe_close(config->debug_image_fd);
+        config->debug_image_fd = TAKE_FD(image);
+        return 0;
+}
+
 static int validate_path(const char *what, const char *path, char **reterr_message)
 {
         if (isempty(path))
@@ -226,6 +246,23 @@ static int validate_paths(const VmConfig *c, char **reterr_message)
                 return error_setf(reterr_message, EINVAL, "guest image %s has no verity parameters",
                                   c->image_path);
         return 0;
+}
+
+static int validate_debug(const VmConfig *c, char **reterr_message)
+{
+        if (!c->debug_image_path) {
+                if (c->debug_image_fd >= 0)
+                        return error_setf(reterr_message, EINVAL, "debug image without a path");
+                return 0;
+        }
+
+        if (c->debug_image_fd < 0)
+                return error_setf(reterr_message, EBADF, "debug image %s is not open",
+                                  c->debug_image_path);
+        if (c->debug_params.data_blocks == 0)
+                return error_setf(reterr_message, EINVAL, "debug image %s has no verity parameters",
+                                  c->debug_image_path);
+        return validate_path("path of the debug image", c->debug_image_path, reterr_message);
 }
 
 static int validate_size(const VmConfig *c, char **reterr_message)
@@ -317,7 +354,7 @@ static int validate_kernel_words(const VmConfig *c, char **reterr_message)
 int vm_config_validate(const VmConfig *config, char **reterr_message)
 {
         static int (*const checks[])(const VmConfig *, char **) = {
-                validate_paths, validate_size, validate_transport,
+                validate_paths, validate_debug, validate_size, validate_transport,
                 validate_share, validate_identity, validate_kernel_words,
         };
 

@@ -48,6 +48,9 @@ typedef struct VmConfig {
         char *image_path;       /* erofs and its hash tree in one file */
         int image_fd;           /* read-only, of image_path */
         GuestParams params;     /* of that image */
+        char *debug_image_path; /* debug extension, a second such disk; NULL: no debug mode */
+        int debug_image_fd;
+        GuestParams debug_params;
 
         uint64_t memory;        /* bytes, whole MiB */
         unsigned vcpus;
@@ -73,7 +76,7 @@ typedef struct VmConfig {
 #define VM_CONFIG_INIT                                                                             \
         ((VmConfig) {                                                                              \
                 .kernel_fd = -EBADF, .image_fd = -EBADF, .vhost_fd = -EBADF, .share_fd = -EBADF,   \
-                .initrd_fd = -EBADF,                                                               \
+                .initrd_fd = -EBADF, .debug_image_fd = -EBADF,                                     \
                 .accel = _VM_ACCEL_INVALID, .transport = _VM_TRANSPORT_INVALID,                    \
                 .uid = (uid_t) -1, .gid = (gid_t) -1,                                              \
         })
@@ -88,6 +91,9 @@ void vm_config_close_fds(VmConfig *config);
  * booted) and checks the image against params. params_path is for the error text.
  */
 int vm_config_open(VmConfig *config, const char *params_path, char **reterr_message);
+
+/* The same for debug_image_path and debug_params. */
+int vm_config_open_debug(VmConfig *config, const char *params_path, char **reterr_message);
 
 /* The first thing that is wrong, as one line. Does not look at the host. */
 int vm_config_validate(const VmConfig *config, char **reterr_message);

@@ -64,22 +64,78 @@ guest_image_build() {
         chown -R root:root "$dir"
 }
 
+# guest_debug_get: directory with guest-debug.img and the files beside it, in REPLY.
+guest_debug_get() {
+        local install tree
+        build_get "$GUEST_RELEASE"
+        install=$REPLY
+        tree_get "$GUEST_RELEASE"
+        tree=$REPLY
+        cache_key "${tree##*/}" - < <(sha256sum <"$install/usr/bin/kata-image")
+        cache_get guest-debug "$REPLY" guest_debug_build "$tree" "$install"
+}
+
+guest_debug_build() {
+        local dir=$1 tree=$2 install=$3 log=$CACHE_ROOT/logs/guest-debug.log
+        step "building the debug extension image (log: $log)"
+        : >"$log"
+        run_logged "$log" enter --root "$tree" --over "$install" --rw "$dir:/out" -- \
+                kata-image build-debug --root / --output-dir /out
+}
+
+# guest_mkosi_get: directory with guest-mkosi.raw and .params, the guest image by the second road, in REPLY.
+guest_mkosi_get() {
+        local install tree
+        build_get "$GUEST_RELEASE"
+        install=$REPLY
+        tree_get "$GUEST_RELEASE"
+        tree=$REPLY
+        cache_key "${tree##*/}" - < <(
+                source_manifest '^mkosi[.]conf[.]d/guest/'
+                cd "$install" && sha256sum usr/bin/kata-image usr/bin/kata-agent
+        )
+        cache_get guest-mkosi "$REPLY" guest_mkosi_build "$tree" "$install"
+}
+
+guest_mkosi_build() {
+        local dir=$1 tree=$2 install=$3 log=$CACHE_ROOT/logs/guest-mkosi.log
+        step "building the guest image with mkosi (log: $log)"
+        : >"$log"
+        # Without network: what mkosi puts together is all in the tree.
+        run_logged "$log" enter --root "$tree" --over "$install" --rw "$dir:/out" \
+                --ro "$SOURCE/mkosi.conf.d:/mkosi.conf.d" -- /bin/sh -euc '
+                        kata-image tree --root / --agent /usr/bin/kata-agent --output-dir /tmp/tree
+                        mkdir /tmp/out /tmp/cache /tmp/work
+                        mkosi --directory /mkosi.conf.d/guest --skeleton-tree /tmp/tree \
+                                --output-directory /tmp/out --cache-directory /tmp/cache \
+                                --workspace-directory /tmp/work build
+                        cp /tmp/out/guest.raw /out/guest-mkosi.raw
+                        kata-image params --image /out/guest-mkosi.raw --params /out/guest-mkosi.params
+                '
+}
+
 # guest_get: a layer with /usr/share/kata, in REPLY.
 guest_get() {
-        local kernel image
+        local kernel image debug mkosi
         guest_kernel_get
         kernel=$REPLY
         guest_image_get
         image=$REPLY
-        cache_key "$kernel" "$image"
-        cache_get guest-layer "$REPLY" guest_layer_build "$kernel" "$image"
+        guest_debug_get
+        debug=$REPLY
+        guest_mkosi_get
+        mkosi=$REPLY
+        cache_key "$kernel" "$image" "$debug" "$mkosi"
+        cache_get guest-layer "$REPLY" guest_layer_build "$kernel" "$image" "$debug" "$mkosi"
 }
 
 guest_layer_build() {
-        local dir=$1/usr/share/kata
+        local layer=$1 dir=$1/usr/share/kata part
+        shift
         mkdir -p "$dir"
-        ln "$2"/* "$dir/" 2>/dev/null || cp "$2"/* "$dir/"
-        ln "$3"/* "$dir/" 2>/dev/null || cp "$3"/* "$dir/"
-        chmod 755 "$1/usr" "$1/usr/share" "$dir"
+        for part; do
+                ln "$part"/* "$dir/" 2>/dev/null || cp "$part"/* "$dir/"
+        done
+        chmod 755 "$layer/usr" "$layer/usr/share" "$dir"
         chmod 644 "$dir"/*
 }

@@ -3,6 +3,9 @@
 #
 # The suites of tools/check. A suite is a function suite_NAME; dashes of its name are underscores here.
 
+# shellcheck source=tools/lib/suites-images.sh
+. "$TOOLS/lib/suites-images.sh"
+
 SUITES=(lint unit sanitize fuzz guest live-trixie live-bookworm vm)
 FUZZ_SECONDS=${KATA_FUZZ_SECONDS:-6}
 VM_SUITE_TIMEOUT=2400
@@ -153,6 +156,8 @@ suite_guest() {
         suite_log guest-again
         result_command "a second build of the guest image is identical" "$REPLY" \
                 guest_image_again "$image" "$install"
+        suite_guest_debug "$install"
+        suite_guest_mkosi "$image" "$install"
         check_bench boot image
 }
 
