@@ -57,7 +57,7 @@ static void help(void)
                "  --root-hash HEX       params: the root hash [from the UUIDs of the partitions]\n"
                "  --json                inspect: print JSON\n\n"
                "Options of initrd (and --agent, --root as above):\n"
-               "  --kernel-release R    The kernel, as uname -r tells it [the newest installed]\n"
+               "  --kernel-release R    The kernel, by its release [the newest installed]\n"
                "  --modules-dir DIR     Its modules [/usr/lib/modules/R]\n"
                "  --modules FILE        Which modules [" DEFAULT_MODULES "]\n"
                "  --output FILE         Where the initrd goes [" INITRDDIR "/R.img]\n\n"

@@ -63,7 +63,7 @@ TEST(full)
 
         c = &conf->containers[0];
         ASSERT_STREQ(c->name, "one");
-        ASSERT_EQ(c->line, 12);
+        ASSERT_EQ(c->line, 13);
         ASSERT_STREQ(c->root_directory, "/");
         ASSERT_NULL(c->bundle);
         ASSERT_EQ(c->command.n, 4);
