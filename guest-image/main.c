@@ -41,7 +41,7 @@ static void help(void)
                "  --image FILE          Image to check [" DEFAULT_IMAGE "]\n"
                "  --params FILE         Its parameters [" DEFAULT_PARAMS "]\n\n"
                "Options of initrd (and --agent, --root as above):\n"
-               "  --kernel-release R    The kernel, as uname -r tells it [the newest installed]\n"
+               "  --kernel-release R    The kernel, by its release [the newest installed]\n"
                "  --modules-dir DIR     Its modules [/usr/lib/modules/R]\n"
                "  --modules FILE        Which modules [" DEFAULT_MODULES "]\n"
                "  --output FILE         Where the initrd goes [" INITRDDIR "/R.img]\n\n"
