@@ -198,7 +198,23 @@ tampered_data() {
         assert_no_journal KATA_SANDBOX_ID=dbgd KATA_COMPONENT=container
 }
 
+# Whoever wants a signature of the guest image wants one of the extension as well.
+unsigned_extension() {
+        need_program openssl
+        mkdir -p "${NODE_CONF%/*}"
+        trap 'rm -f "$NODE_CONF"' EXIT
+        openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=test -keyout "$T_WORK/key" -out "$T_WORK/crt"
+        printf %s "$(sed -n 's/^root_hash=//p' /usr/share/kata/guest.params)" >"$T_WORK/hash"
+        openssl smime -sign -nocerts -noattr -binary -in "$T_WORK/hash" -inkey "$T_WORK/key" \
+                -signer "$T_WORK/crt" -outform der -out "$T_WORK/p7s"
+        printf '[Image]\nCertificate=%s\nSignature=%s\n' "$T_WORK/crt" "$T_WORK/p7s" >"$NODE_CONF"
+        simple_sandbox dbgs '/bin/sleep 1000' 'Debug=yes'
+        assert_fails timeout "$((120 * T_SCALE))" systemctl start kata-sandbox@dbgs
+        assert_match "$(unit_property kata-sandbox@dbgs StatusText)" 'debug extension \(Debug=yes\): .*guest-debug.roothash.p7s'
+}
+
 t "shells in a guest with Debug=yes" debug_mode
 t "without Debug=yes there is no disk, no port, no socket" nothing_of_it_without
 t "a debug extension that does not match is refused" tampered_tree
+t "a debug extension without a signature is refused with Certificate=" unsigned_extension
 t "a flipped byte in the debug extension panics the guest" tampered_data
