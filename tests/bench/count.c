@@ -11,11 +11,10 @@
  * with a repeat prefix counts once, however often it repeats; the repetitions are reported apart.
  *
  * Report, one record a line:
- *      boot N, agent N                 instructions of the two stages; "agent" is missing if the end was
- *                                      not reached
+ *      boot N, agent N                 instructions of the two stages
+ *      last NAME                       instead of "agent" if the end was not reached: the phase it came to
  *      user N                          of the second, those in user mode
  *      repeat STAGE N                  repetitions of string instructions
- *      idle STAGE N                    how often the processor had nothing to do
  *      open N                          of the second stage, those until the agent opened its port
  *      phase NAME N                    between the entry of that __init function and that of the next
  *      symbol STAGE NAME N CALLS       instructions in a function of the kernel, and entries of it
@@ -74,7 +73,6 @@ typedef void (*VcpuCallback)(qemu_plugin_id_t id, unsigned vcpu);
 typedef void (*ExitCallback)(qemu_plugin_id_t id, void *userdata);
 
 extern void qemu_plugin_register_vcpu_init_cb(qemu_plugin_id_t id, VcpuCallback callback);
-extern void qemu_plugin_register_vcpu_idle_cb(qemu_plugin_id_t id, VcpuCallback callback);
 extern void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, TbTransCallback callback);
 extern void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, TbExecCallback callback,
                                                  enum qemu_plugin_cb_flags flags, void *userdata);
@@ -133,7 +131,7 @@ static struct {
         Stage stage;
         bool started;                   /* past the point where low addresses are not user space */
         uint64_t total, boot, user, opened;
-        uint64_t repeats[_STAGE_MAX], idle[_STAGE_MAX];
+        uint64_t repeats[_STAGE_MAX];
         uint64_t repeat_address;        /* of the block before, if it ended with a string instruction */
         Symbol *phase;
         uint64_t phase_begin;
@@ -190,12 +188,14 @@ static void report(bool complete)
         fprintf(state.out, "boot %" PRIu64 "\n", state.stage == STAGE_BOOT ? state.total : state.boot);
         if (complete)
                 fprintf(state.out, "agent %" PRIu64 "\n", state.total - state.boot);
+        else
+                fprintf(state.out, "last %s\n", state.stage == STAGE_AGENT ? "process 1" :
+                                                state.phase ? state.phase->name : "reset");
         fprintf(state.out, "user %" PRIu64 "\n", state.user);
         if (state.opened > 0)
                 fprintf(state.out, "open %" PRIu64 "\n", state.opened - state.boot);
         for (Stage i = 0; i < _STAGE_MAX; i++)
-                fprintf(state.out, "repeat %s %" PRIu64 "\nidle %s %" PRIu64 "\n", stage_names[i],
-                        state.repeats[i], stage_names[i], state.idle[i]);
+                fprintf(state.out, "repeat %s %" PRIu64 "\n", stage_names[i], state.repeats[i]);
         for (size_t i = 0; i < state.n_symbols; i++)
                 if (state.symbols[i].span > 0)
                         fprintf(state.out, "phase %s %" PRIu64 "\n", state.symbols[i].name,
@@ -341,11 +341,6 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
         qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, b);
 }
 
-static void on_idle(qemu_plugin_id_t id, unsigned vcpu)
-{
-        state.idle[state.stage]++;
-}
-
 static void on_vcpu(qemu_plugin_id_t id, unsigned vcpu)
 {
         ByteArray *registers = qemu_plugin_get_registers();
@@ -466,7 +461,6 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
                 return -EINVAL;
 
         qemu_plugin_register_vcpu_init_cb(id, on_vcpu);
-        qemu_plugin_register_vcpu_idle_cb(id, on_idle);
         qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
         qemu_plugin_register_atexit_cb(id, on_exit_of_qemu, NULL);
         return 0;
