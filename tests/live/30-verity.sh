@@ -200,6 +200,9 @@ sfdisk_reads_it() {
 systemd_repart_reads_it() {
         need_program systemd-repart
         mkdir "$T_WORK/definitions"
+        # Version 252 looks at no partition without a definition.
+        printf '[Partition]\nType=root-x86-64\nSizeMinBytes=4096\n' >"$T_WORK/definitions/10-root.conf"
+        printf '[Partition]\nType=root-x86-64-verity\nSizeMinBytes=4096\n' >"$T_WORK/definitions/20-verity.conf"
         run systemd-repart --definitions="$T_WORK/definitions" --json=short "$SHARE/guest.img"
         assert_contains "$RUN_OUTPUT" '"type":"root-x86-64"'
         assert_contains "$RUN_OUTPUT" '"type":"root-x86-64-verity"'
