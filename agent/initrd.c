@@ -235,7 +235,7 @@ static void empty_initrd(void)
                 char path[sizeof(de->d_name) + 2];
 
                 if (streq(de->d_name, ".") || streq(de->d_name, "..") ||
-                    streq(de->d_name, NEW_ROOT + 1))
+                    streq(de->d_name, &NEW_ROOT[1]))
                         continue;
                 snprintf(path, sizeof(path), "/%s", de->d_name);
                 (void) rm_rf(path);

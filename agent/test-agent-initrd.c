@@ -5,7 +5,8 @@
 #include "basic/test.h"
 
 #define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define VERITY "verity 1 /dev/vda /dev/vda 4096 4096 100 100 sha256 " HASH " aa 1 panic_on_corruption"
+#define PARAMS "1 /dev/vda /dev/vda 4096 4096 100 100 sha256 " HASH " aa 1 panic_on_corruption"
+#define VERITY "verity " PARAMS
 #define ROOT_DEVICE "vroot,,,ro,0 800 " VERITY
 #define OTHER_DEVICE "debug,uu-id,3,ro,0 16 verity 1 /dev/vdb /dev/vdc 4096 4096 2 2 sha256 " HASH " aa"
 
@@ -28,7 +29,7 @@ TEST(tables)
         ASSERT_STREQ(t.v[0].uuid, "");
         ASSERT_EQ(t.v[0].minor, -1);
         ASSERT_EQ(t.v[0].sectors, 800);
-        ASSERT_STREQ(t.v[0].params, VERITY + strlen("verity "));
+        ASSERT_STREQ(t.v[0].params, PARAMS);
         ASSERT_STREQ(t.v[0].data, "/dev/vda");
 
         ASSERT_OK(dm_tables_parse(ROOT_DEVICE "; " OTHER_DEVICE, &t, NULL));

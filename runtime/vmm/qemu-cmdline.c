@@ -61,8 +61,8 @@ static int add_machine(const VmConfig *c, Strv *argv)
 }
 
 /* "virtio-blk,options" becomes "-device virtio-blk-pci,options" with more of the machine's. */
-static int add_bus_device(const VmConfig *c, Strv *argv, const char *more, const char *format,
-                          va_list ap)
+static _printf_(4, 0) int add_bus_device(const VmConfig *c, Strv *argv, const char *more,
+                                         const char *format, va_list ap)
 {
         _cleanup_free_ char *text = NULL;
         const char *options;
