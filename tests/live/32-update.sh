@@ -55,7 +55,7 @@ assert_version() {
 # --- new pairs ------------------------------------------------------------------------------------
 
 new_pair_while_a_sandbox_runs() {
-        local x y
+        local x
         begin
         simple_sandbox old '/bin/sleep 1000'
         start_sandbox old
@@ -85,26 +85,39 @@ new_pair_while_a_sandbox_runs() {
         assert_status 0 kata-image install "$T_WORK/x"
         assert_contains "$RUN_OUTPUT" "in use already"
 
-        # Two versions later nothing but the sandbox keeps its files, also if its supervisor died meanwhile.
+        stop_sandbox new
+        stop_sandbox old
+        [[ -f $GUESTS/$x/guest.img ]] || fail "the version in use is gone"
+}
+
+# A version that nothing but a sandbox uses is there as long as that, also if its supervisor died meanwhile.
+files_stay_for_a_sandbox() {
+        local v
+        begin
+        for v in v1 v2; do
+                make_pair "$v"
+                mkdir -p "$GUESTS"
+                cp -r "$T_WORK/$v" "$GUESTS/$v"
+        done
+        assert_status 0 kata-image rollback v1
+        simple_sandbox new '/bin/sleep 1000'
+        start_sandbox new
+        assert_journal KATA_SANDBOX_ID=new KATA_GUEST="$GUESTS/v1"
         kill -KILL "$(unit_property kata-sandbox@new MainPID)"
         assert_journal --within 20 KATA_SANDBOX_ID=new "MESSAGE~took over the running machine"
-        y=put-here
-        make_pair "$y"
-        cp -r "$T_WORK/$y" "$GUESTS/$y"
-        assert_status 0 kata-image rollback "$y"
+        assert_status 0 kata-image rollback v2
         assert_status 0 kata-image rollback shipped
-        assert_journal MESSAGE_ID="$EVENT_ROLLED_BACK" KATA_GUEST_VERSION=shipped KATA_GUEST_OTHER="$y"
+        assert_journal MESSAGE_ID="$EVENT_ROLLED_BACK" KATA_GUEST_VERSION=shipped KATA_GUEST_OTHER=v2
         assert_status 0 kata-image gc
         assert_eq "$RUN_OUTPUT" ""
-        [[ -f $GUESTS/$x/guest.img ]] || fail "the files of a running sandbox are gone"
+        [[ -f $GUESTS/v1/guest.img ]] || fail "the files of a running sandbox are gone"
         stop_sandbox new
         assert_status 0 kata-image gc
-        assert_contains "$RUN_OUTPUT" "Removed guest $x"
-        [[ ! -e $GUESTS/$x ]] || fail "$x is still there"
+        assert_contains "$RUN_OUTPUT" "Removed guest v1"
+        [[ ! -e $GUESTS/v1 ]] || fail "v1 is still there"
         # What is left is the way back.
         assert_status 0 kata-image rollback
-        assert_version "$y"
-        stop_sandbox old
+        assert_version v2
 }
 
 pinned_sandbox() {
@@ -493,6 +506,7 @@ wrong_calls() {
 }
 
 t "a new pair while a sandbox runs" new_pair_while_a_sandbox_runs
+t "the files of a running sandbox stay" files_stay_for_a_sandbox
 t "a sandbox with a guest of its own" pinned_sandbox
 t "damaged pairs are refused" damaged_pairs
 t "a guest that panics is not installed" pair_that_panics
