@@ -23,6 +23,8 @@ forget_guests() {
 
 begin() {
         trap forget_guests EXIT
+        # A test that passed its deadline did not come that far.
+        forget_guests
         chmod 755 "$T_DIR" "$T_WORK"
 }
 
