@@ -344,7 +344,7 @@ add_source() {
         mkdir -p "$tree/lib" "$w/deb/DEBIAN" "$w/deb/usr/src"
         printf 'VERSION = 6\nPATCHLEVEL = 12\n' >"$tree/Makefile"
         printf 'one\n%s\nthree\n' "$text" >"$tree/lib/a.c"
-        tar -C "$w" -cJf "$w/deb/usr/src/$SOURCE.tar.xz" "$SOURCE"
+        tar -C "$w" -czf "$w/deb/usr/src/$SOURCE.tar.gz" "$SOURCE"
         cat >"$w/deb/DEBIAN/control" <<CONTROL
 Package: $SOURCE
 Version: $version
@@ -439,7 +439,7 @@ update_world() {
 update_by_the_unit() {
         local v1
         update_world
-        preload_kernel "$W/kernel" "$W/apt/deb/usr/src/$SOURCE.tar.xz"
+        preload_kernel "$W/kernel" "$W/apt/deb/usr/src/$SOURCE.tar.gz"
         mkdir -p /run/systemd/system/kata-image-update.service.d
         cat >/run/systemd/system/kata-image-update.service.d/test.conf <<CONF
 [Unit]
@@ -482,7 +482,7 @@ update_that_fails() {
         assert_version shipped
         assert_eq "$(find /var/cache/kata -mindepth 1 -maxdepth 1 -name '.*')" "" "leftovers in the cache"
 
-        preload_kernel "$W/kernel" "$W/apt/deb/usr/src/$SOURCE.tar.xz"
+        preload_kernel "$W/kernel" "$W/apt/deb/usr/src/$SOURCE.tar.gz"
         assert_status 0 kata-image update --kernel-dir "$W/kernel" --output-dir "$W/out"
         assert_eq "$(stat -c %U "$W/out/guest.img" "$W/out/vmlinux" | sort -u)" kata-build "who built"
         assert_version shipped
