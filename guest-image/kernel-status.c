@@ -44,12 +44,11 @@ static int try_update(KernelStatus *s, const KernelInfo *info, const char *patch
 
         r = source_get(cache, KERNEL_SOURCE_PACKAGE, s->available, &s->tarball, &trouble);
         if (r >= 0) {
-                if (asprintf(&template, "%s/.try-XXXXXX", cache) < 0) {
-                        template = NULL;
+                template = strdup("/tmp/kata-image-XXXXXX");
+                if (!template)
                         return -ENOMEM;
-                }
                 if (!mkdtemp(template))
-                        return error_setf(reterr_message, errno, "'%s' is not writable: %s", cache,
+                        return error_setf(reterr_message, errno, "/tmp is not writable: %s",
                                           strerror(errno));
                 scratch = TAKE_PTR(template);
                 r = patches_try(patches, KERNEL_SOURCE_PACKAGE, s->tarball, scratch, &patch, &reason,

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -215,6 +216,7 @@ int source_get(const char *cache, const char *package, const char *version, char
                char **reterr_message)
 {
         _cleanup_free_ char *sources = NULL, *dir = NULL, *template = NULL;
+        _cleanup_close_ int lock = -EBADF;
         int r;
 
         if (is_installed(package, version) && find_tarball(package, "/usr/src", ret) >= 0)
@@ -226,7 +228,15 @@ int source_get(const char *cache, const char *package, const char *version, char
         if (find_tarball(package, dir, ret) >= 0)
                 return 0;
 
+        /* One download at a time: another one's unfinished directory must not go with the old versions. */
         r = mkdir_p(sources, 0755);
+        if (r >= 0) {
+                lock = open(sources, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (lock < 0 || flock(lock, LOCK_EX) < 0)
+                        r = negative_errno();
+        }
+        if (r >= 0 && find_tarball(package, dir, ret) >= 0)
+                return 0;
         if (r >= 0)
                 r = remove_others(sources, version);
         if (r >= 0 && (!mkdtemp(template) || chmod(template, 0755) < 0))

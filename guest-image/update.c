@@ -63,7 +63,7 @@ int update_work_dir(const char *cache, char **ret, char **reterr_message)
         while ((de = readdir(d))) {
                 _cleanup_free_ char *path = NULL;
 
-                if (!startswith(de->d_name, WORK_PREFIX) && !startswith(de->d_name, ".try-"))
+                if (!startswith(de->d_name, WORK_PREFIX))
                         continue;
                 if (asprintf(&path, "%s/%s", cache, de->d_name) < 0)
                         path = NULL;
