@@ -95,8 +95,9 @@ static int add_package(const SpdxDocument *d, size_t i, json_object *list)
                 r = json_add_string(o, "licenseDeclared", "NOASSERTION");
         if (r >= 0)
                 r = json_add_string(o, "copyrightText", "NOASSERTION");
+        /* With '_' as in the JSON schema; the prose of the specification has '-'. */
         if (r >= 0 && i == 0)
-                r = json_add_string(o, "primaryPackagePurpose", "OPERATING-SYSTEM");
+                r = json_add_string(o, "primaryPackagePurpose", "OPERATING_SYSTEM");
         if (r >= 0 && p->source)
                 r = json_add_stringf(o, "sourceInfo", "built from source package %s", p->source);
         if (r < 0 || !p->purl)

@@ -184,6 +184,8 @@ TEST(required_fields)
         need_text(json_get(o, "creationInfo", json_type_object), "created");
 
         list = ASSERT_NOT_NULL(json_get(o, "packages", json_type_array));
+        ASSERT_STREQ(json_get_text(json_object_array_get_idx(list, 0), "primaryPackagePurpose"),
+                     "OPERATING_SYSTEM");
         for (size_t i = 0; i < json_object_array_length(list); i++) {
                 json_object *p = json_object_array_get_idx(list, i);
 

@@ -5,8 +5,8 @@
  * dm-verity trees (Documentation/admin-guide/device-mapper/verity.rst): made by libcryptsetup, checked
  * here in user space, because the library reports a mismatch only as log text and not which block.
  *
- * Layout behind the data: superblock, then the levels top down, each level's digests 128 to a block, the last block of a
- * level filled up with zeros. Digest = SHA-256(salt, block).
+ * Layout behind the data: superblock, then the levels top down, each level's digests 128 to a block,
+ * the last block of a level filled up with zeros. Digest = SHA-256(salt, block).
  */
 
 #include "basic/guest-params.h"

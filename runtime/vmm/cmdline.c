@@ -69,8 +69,8 @@ static bool has_no_debug(const VmConfig *c)
 
 /*
  * One device holds data and hash tree: the range of the image that begins with the root partition
- * (qemu-cmdline.c), so hash_offset counts from the start of the device. Corruption panics the guest: an
- * I/O error alone would let it go on with whatever it had read before.
+ * (qemu-cmdline.c), so hash_offset counts from the start of the device. Corruption panics the guest:
+ * an I/O error alone would let it go on with whatever it had read before.
  */
 static char *verity_device(const char *name, const char *disk, const GuestParams *p)
 {

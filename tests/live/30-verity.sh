@@ -112,8 +112,8 @@ make_signature() {
                 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
                         -subj "/CN=$name" -keyout "$name.key" -out "$name.crt"
         done
-        printf %s "$(param root_hash)" >hash
-        openssl smime -sign -nocerts -noattr -binary -in hash -inkey image.key -signer image.crt \
+        printf %s "$(param root_hash)" >roothash
+        openssl smime -sign -nocerts -noattr -binary -in roothash -inkey image.key -signer image.crt \
                 -outform der -out guest.roothash.p7s
 }
 
