@@ -36,6 +36,10 @@
 #define ROOT_SIGNATURE_MAX KIB(64)
 #define CERTIFICATE_FILE_MAX KIB(256)
 #define IMAGE_MANIFEST_MAX MIB(8)
+/* Packages that a static program says to have in it, and a name or version of one. */
+#define LINKED_PACKAGES_MAX 64U
+#define LINKED_FIELD_MAX 256U
+#define LINKED_PROGRAM_MAX MIB(64)
 #define IMAGE_MANIFEST_DEPTH 16
 #define IMAGE_MANIFEST_ITEMS 16384U
 #define GPT_PARTITIONS_MAX 128U

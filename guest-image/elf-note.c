@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* PVH entry note: see elf-note.h. The file is foreign; every offset is compared with its size. */
+/* Notes of ELF files: see elf-note.h. The file is foreign; every offset is compared with its size. */
 
 #include "guest-image/elf-note.h"
 
@@ -13,8 +13,17 @@ static size_t align4(size_t n)
         return (n + 3) & ~(size_t) 3;
 }
 
-static bool segment_has_note(const uint8_t *p, size_t n)
+typedef struct Wanted {
+        const char *name;
+        uint32_t type;
+        const uint8_t *desc;
+        size_t size;
+} Wanted;
+
+static bool find_in_segment(const uint8_t *p, size_t n, Wanted *w)
 {
+        const size_t name_size = strlen(w->name) + 1;
+
         while (n >= sizeof(Elf64_Nhdr)) {
                 Elf64_Nhdr note;
                 size_t name, desc;
@@ -26,18 +35,20 @@ static bool segment_has_note(const uint8_t *p, size_t n)
                 desc = align4(note.n_descsz);
                 if (name > n || desc > n - name)
                         return false;
-                if (note.n_type == NOTE_XEN_PHYS32_ENTRY && note.n_namesz == sizeof("Xen") &&
-                    memcmp(p, "Xen", sizeof("Xen")) == 0 && note.n_descsz >= 4)
+                if (note.n_type == w->type && note.n_namesz == name_size &&
+                    memcmp(p, w->name, name_size) == 0) {
+                        w->desc = p + name;
+                        w->size = note.n_descsz;
                         return true;
+                }
                 p += name + desc;
                 n -= name + desc;
         }
         return false;
 }
 
-bool elf_has_pvh_note(const void *data, size_t n)
+static bool find_note(const uint8_t *p, size_t n, Wanted *w)
 {
-        const uint8_t *p = data;
         Elf64_Ehdr e;
 
         if (n < sizeof(e))
@@ -56,8 +67,28 @@ bool elf_has_pvh_note(const void *data, size_t n)
                         return false;
                 memcpy(&h, p + e.e_phoff + at, sizeof(h));
                 if (h.p_type == PT_NOTE && h.p_offset <= n && h.p_filesz <= n - h.p_offset &&
-                    segment_has_note(p + h.p_offset, h.p_filesz))
+                    find_in_segment(p + h.p_offset, h.p_filesz, w))
                         return true;
         }
         return false;
+}
+
+bool elf_find_note(const void *data, size_t n, const char *name, uint32_t type, const void **ret,
+                   size_t *ret_size)
+{
+        Wanted w = { .name = name, .type = type };
+
+        if (!find_note(data, n, &w))
+                return false;
+        *ret = w.desc;
+        *ret_size = w.size;
+        return true;
+}
+
+bool elf_has_pvh_note(const void *data, size_t n)
+{
+        const void *entry;
+        size_t size;
+
+        return elf_find_note(data, n, "Xen", NOTE_XEN_PHYS32_ENTRY, &entry, &size) && size >= 4;
 }

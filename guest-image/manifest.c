@@ -11,6 +11,7 @@
 #include "basic/fd.h"
 #include "basic/limits.h"
 #include "guest-image/dpkg.h"
+#include "guest-image/linked.h"
 #include "guest-image/spdx.h"
 
 /* Packages of a document before those of the distribution. */
@@ -126,6 +127,36 @@ static int list_files(const Tree *tree, SpdxDocument *d)
         return r;
 }
 
+/* The libraries in programs of our own: packages without files. */
+static int add_linked(SpdxDocument *d, const Tree *tree, const char *os, char **reterr_message)
+{
+        int r = 0;
+
+        for (size_t t = 0; r >= 0 && t < tree->n_files; t++) {
+                _cleanup_(dpkg_packages_done) DpkgPackages packages = {};
+                SpdxPackage *grown;
+
+                if (!tree->files[t].project || !tree->files[t].source)
+                        continue;
+                r = linked_packages_load(tree->files[t].source, &packages, reterr_message);
+                if (r < 0)
+                        return r;
+
+                grown = reallocarray(d->packages, d->n_packages + packages.n, sizeof(*grown));
+                if (!grown)
+                        return -ENOMEM;
+                d->packages = grown;
+                for (size_t i = 0; r >= 0 && i < packages.n; i++) {
+                        SpdxPackage *p = &d->packages[d->n_packages++];
+
+                        *p = (SpdxPackage) { .linked = true };
+                        r = set_dpkg_package(p, &packages.v[i], os);
+                }
+        }
+
+        return r;
+}
+
 /* Gives the files that came from root to the packages there. */
 static int find_packages(SpdxDocument *d, const Tree *tree, const ManifestOptions *options,
                          char **reterr_message)
@@ -172,14 +203,14 @@ static int find_packages(SpdxDocument *d, const Tree *tree, const ManifestOption
                 if (owners[i] != SIZE_MAX)
                         d->files[files[i]].package = _PACKAGE_FIXED + owners[i];
 
-        return r;
+        return r < 0 ? r : add_linked(d, tree, os, reterr_message);
 }
 
 /* Takes packages out that own nothing; not the image. */
 static void drop_empty_packages(SpdxDocument *d)
 {
         for (size_t p = d->n_packages; p-- > 1;) {
-                bool used = false;
+                bool used = d->packages[p].linked;
 
                 for (size_t i = 0; i < d->n_files; i++)
                         used = used || d->files[i].package == p;

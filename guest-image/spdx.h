@@ -18,6 +18,7 @@ typedef struct SpdxPackage {
         char *version;          /* NULL if nobody knows */
         char *purl;             /* package URL; NULL for none */
         char *source;           /* free text: what it was built from; NULL for none */
+        bool linked;            /* inside of a program of another package: owns no file. Not written */
 } SpdxPackage;
 
 typedef struct SpdxFile {
