@@ -140,6 +140,8 @@ suite_guest() {
         kernel=$REPLY
         suite_log guest-boot
         result_command "guest kernel boots a verified root" "$REPLY" guest_boot_test "$kernel"
+        suite_log guest-patches
+        result_command "guest kernel patches its code as upstream does" "$REPLY" guest_patch_test "$kernel"
         check_root_tests "$kernel"
         failed=$RESULT_FAILED
         suite_log guest-image
@@ -203,6 +205,12 @@ guest_boot_test() {
         tree_get "$GUEST_RELEASE"
         enter --root "$REPLY" --ro "$SOURCE:/src" --ro "$1:/kernel" --env TMPDIR=/tmp -- \
                 /src/kernel/boot-test --kernel /kernel/vmlinux --virtiofsd /usr/libexec/virtiofsd
+}
+
+guest_patch_test() {
+        tree_get "$GUEST_RELEASE"
+        enter --root "$REPLY" --ro "$SOURCE:/src" --ro "$1:/kernel" --env TMPDIR=/tmp -- \
+                /src/kernel/patch-test --kernel /kernel/vmlinux
 }
 
 # The node goes down with this tool even if nobody can tell it.
