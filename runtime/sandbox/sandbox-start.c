@@ -142,6 +142,11 @@ static int on_lost_timer(sd_event_source *source, uint64_t usec, void *userdata)
         Sandbox *s = userdata;
 
         s->lost_timer = sd_event_source_disable_unref(s->lost_timer);
+        /* A VMM gives its memory back before it is seen to end, which takes a busy host longer than this. */
+        if (s->vmm && vmm_console_panic(s->vmm)) {
+                sandbox_fail(s, EX_SOFTWARE, "guest kernel panicked: %s", vmm_console_panic(s->vmm));
+                return 0;
+        }
         if (!s->virtiofsd_gone)
                 sandbox_event(s->relay, EVENT_AGENT_LOST, NULL, NULL, "Agent of sandbox '%s' is lost: %s",
                               s->id, error_text(s->lost_text, ENOMEM));

@@ -338,6 +338,11 @@ int vmm_kill(Vmm *vmm)
         return vmm->spawn ? spawn_kill(vmm->spawn, SIGKILL) : pidref_kill(&vmm->adopted, SIGKILL);
 }
 
+const char *vmm_console_panic(const Vmm *vmm)
+{
+        return vmm->panic;
+}
+
 int vmm_stop(Vmm *vmm, usec_t deadline)
 {
         int r;

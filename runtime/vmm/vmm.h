@@ -152,3 +152,6 @@ int vmm_stderr_fd(const Vmm *vmm);
  * if it said nothing. For error texts.
  */
 char *vmm_console_tail(const Vmm *vmm);
+
+/* The panic that the console has shown, escaped; NULL if there was none. */
+const char *vmm_console_panic(const Vmm *vmm);
