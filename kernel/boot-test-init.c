@@ -22,6 +22,7 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef CLONE_NEWTIME
@@ -292,6 +293,47 @@ static void report_virtiofs(const char *tag) {
         umount2("/mnt", 0);
 }
 
+/* Nobody wakes a sleeper without a timer that ticks. */
+static int try_sleep(void) {
+        struct timespec start, end, duration = { .tv_nsec = 30000000 };
+
+        clock_gettime(CLOCK_MONOTONIC, &start);
+        if (nanosleep(&duration, NULL) < 0)
+                return -errno;
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        end.tv_nsec += (end.tv_sec - start.tv_sec) * 1000000000L;
+        return end.tv_nsec - start.tv_nsec < duration.tv_nsec ? -ETIME : 0;
+}
+
+/* Parameters of modules that are built in: how many there are, and some that have to be there. */
+static void report_parameters(void) {
+        static const char *const names[] = { "kernel/parameters/panic", "printk/parameters/time",
+                                             "scsi_mod/parameters/scan",
+                                             "dm_verity/parameters/prefetch_cluster" };
+        char path[512];
+        struct dirent *module, *file;
+        DIR *modules, *files;
+        int n = 0;
+
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+                snprintf(path, sizeof(path), "/sys/module/%s", names[i]);
+                if (access(path, F_OK) < 0)
+                        printf("check parameter-missing %s\n", names[i]);
+        }
+        modules = opendir("/sys/module");
+        while (modules && (module = readdir(modules))) {
+                snprintf(path, sizeof(path), "/sys/module/%s/parameters", module->d_name);
+                files = module->d_name[0] == '.' ? NULL : opendir(path);
+                while (files && (file = readdir(files)))
+                        n += file->d_name[0] != '.';
+                if (files)
+                        closedir(files);
+        }
+        if (modules)
+                closedir(modules);
+        printf("check parameters %d\n", n);
+}
+
 int main(int argc, char *argv[]) {
         const char *tag = getenv("virtiofs"), *action = getenv("action");
         struct utsname u;
@@ -331,6 +373,8 @@ int main(int argc, char *argv[]) {
         report("ptmx", try_open("/dev/ptmx", O_RDWR));
         report("hwrng", try_open("/dev/hwrng", O_RDONLY));
         report_vsock();
+        report("sleep", try_sleep());
+        report_parameters();
         report_line("uptime", "/proc/uptime");
         report_line("tainted", "/proc/sys/kernel/tainted");
         report_kernel_log();
