@@ -98,6 +98,8 @@
 
 /* Virtual machine. The kernel of the guest is built with NR_CPUS=32. */
 #define VM_MEMORY_MIN MIB(64)
+/* A kernel of a distribution has 40 MB of its own and unpacks an initrd. */
+#define VM_MEMORY_MIN_INITRD MIB(128)
 #define VM_MEMORY_MAX (UINT64_C(1) << 40)
 #define VM_VCPUS_MAX 32U
 #define VM_GROUPS_MAX 8U

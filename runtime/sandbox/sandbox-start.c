@@ -143,8 +143,8 @@ static int on_lost_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
         s->lost_timer = sd_event_source_disable_unref(s->lost_timer);
         /* A VMM gives its memory back before it is seen to end, which takes a busy host longer than this. */
-        if (s->vmm && vmm_console_panic(s->vmm)) {
-                sandbox_fail(s, EX_SOFTWARE, "guest kernel panicked: %s", vmm_console_panic(s->vmm));
+        if (s->vmm && vmm_last_words(s->vmm)) {
+                sandbox_fail(s, EX_SOFTWARE, "%s", vmm_last_words(s->vmm));
                 return 0;
         }
         if (!s->virtiofsd_gone)

@@ -142,6 +142,9 @@ TEST(cmdline_initrd)
         c.machine = VM_MACHINE_Q35;
         c.initrd_path = strdup("/var/lib/kata/initrd/6.12.img");
         c.initrd_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        c.memory = MIB(127);
+        check_invalid(&c, "kernel of the distribution needs 128 MiB");
+        c.memory = MIB(128);
         ASSERT_OK(vm_config_validate(&c, NULL));
         ASSERT_OK(kernel_cmdline_build(&c, &line, NULL));
         ASSERT_STREQ(line,

@@ -272,6 +272,10 @@ static int validate_size(const VmConfig *c, char **reterr_message)
                                   "memory of the machine must be between %zu MiB and %" PRIu64
                                   " MiB, not %" PRIu64 " bytes",
                                   VM_MEMORY_MIN >> 20, VM_MEMORY_MAX >> 20, c->memory);
+        if (c->initrd_path && c->memory < VM_MEMORY_MIN_INITRD)
+                return error_setf(reterr_message, ERANGE,
+                                  "a kernel of the distribution needs %zu MiB of memory, not %" PRIu64
+                                  " bytes", VM_MEMORY_MIN_INITRD >> 20, c->memory);
         if (c->memory % MIB(1) != 0)
                 return error_setf(reterr_message, EINVAL,
                                   "memory of the machine must be whole MiB, not %" PRIu64 " bytes",

@@ -338,9 +338,9 @@ int vmm_kill(Vmm *vmm)
         return vmm->spawn ? spawn_kill(vmm->spawn, SIGKILL) : pidref_kill(&vmm->adopted, SIGKILL);
 }
 
-const char *vmm_console_panic(const Vmm *vmm)
+const char *vmm_last_words(const Vmm *vmm)
 {
-        return vmm->panic;
+        return vmm->last_words;
 }
 
 int vmm_stop(Vmm *vmm, usec_t deadline)

@@ -153,5 +153,5 @@ int vmm_stderr_fd(const Vmm *vmm);
  */
 char *vmm_console_tail(const Vmm *vmm);
 
-/* The panic that the console has shown, escaped; NULL if there was none. */
-const char *vmm_console_panic(const Vmm *vmm);
+/* Why the guest ended itself, as its console has shown it, escaped; NULL if it did not. */
+const char *vmm_last_words(const Vmm *vmm);
