@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owners of files in dpkg's database, SPDX documents written and read. */
 
+#include <elf.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,12 +22,38 @@ static void put(const char *path, const char *text)
         ASSERT_OK(write_file_atomic(path, text, strlen(text), 0644));
 }
 
+/* A program that says which packages are linked into it, and nothing else. */
+static void put_program(const char *path)
+{
+        static const char list[] = "libx-dev|2.0-1|amd64|x 2.0-1\n";
+        struct {
+                Elf64_Ehdr head;
+                Elf64_Phdr segment;
+                Elf64_Nhdr note;
+                char name[8];
+                char list[sizeof(list) - 1];
+        } file = {
+                .head = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB },
+                          .e_machine = EM_X86_64, .e_phoff = sizeof(Elf64_Ehdr), .e_phnum = 1,
+                          .e_phentsize = sizeof(Elf64_Phdr) },
+                .segment = { .p_type = PT_NOTE, .p_offset = offsetof(__typeof__(file), note) },
+                .note = { .n_namesz = 5, .n_descsz = sizeof(file.list), .n_type = 1 },
+                .name = "kata",
+        };
+
+        memcpy(file.list, list, sizeof(file.list));
+        /* The note is padded, as all are. */
+        file.segment.p_filesz = sizeof(file) - file.segment.p_offset;
+        ASSERT_OK(write_file_atomic(path, (const char *) &file, sizeof(file), 0755));
+}
+
 static void make_root(void)
 {
         ASSERT_NOT_NULL(mkdtemp(dir));
         ASSERT_OK(chdir(dir));
         ASSERT_OK(mkdir_p("var/lib/dpkg/info", 0755));
         ASSERT_OK(mkdir_p("usr/lib", 0755));
+        put_program("agent");
         put("usr/lib/os-release", "NAME=x\nID=debian\n");
         put("var/lib/dpkg/info/libc6:amd64.list", "/.\n/lib\n/lib/libc.so.6\n/usr/lib/libm.so.6\n");
         put("var/lib/dpkg/info/libstdc++6:amd64.list", "/.\n/usr/lib/libstdc++.so.6");
@@ -94,7 +121,7 @@ static char *make_manifest(void)
                 { .path = (char *) "/etc", .mode = 0755 },
                 { .path = (char *) "/etc/hosts", .source = (char *) "/dev/null", .mode = 0644 },
                 { .path = (char *) "/sbin", .target = (char *) "usr/sbin", .mode = 0777 },
-                { .path = (char *) "/usr/bin/kata-agent", .source = (char *) "/x", .mode = 0755,
+                { .path = (char *) "/usr/bin/kata-agent", .source = (char *) "agent", .mode = 0755,
                   .size = 1234, .project = true },
                 { .path = (char *) "/usr/lib/libc.so.6", .source = (char *) "/x", .mode = 0644,
                   .size = 5, .digest = { 1, 2, 3 }, .sha1 = { 4, 5, 6 } },
@@ -137,7 +164,9 @@ TEST(document)
         ASSERT_STREQ(d.tool, "kata-image-" PROJECT_VERSION);
         ASSERT_TRUE(startswith(d.name_space, "https://spdx.org/spdxdocs/kata-test-image-") != NULL);
         ASSERT_EQ(d.n_files, 6);
-        ASSERT_EQ(d.n_packages, 5);
+        ASSERT_EQ(d.n_packages, 6);
+        ASSERT_STREQ(d.packages[5].name, "libx-dev");
+        ASSERT_STREQ(d.packages[5].purl, "pkg:deb/debian/libx-dev@2.0-1?arch=amd64");
         ASSERT_STREQ(d.packages[0].name, "kata-test-image");
         ASSERT_EQ(find_file(&d, "/etc/hosts")->package, 0);
 
