@@ -27,16 +27,37 @@ guest_kernel_build() {
         chown -R "$BUILD_UID:$BUILD_UID" "$scratch"
         step "building the guest kernel, about six minutes (log: $log)"
         : >"$log"
-        run_logged "$log" guest_kernel_compile "$REPLY" "$scratch"
+        run_logged "$log" guest_kernel_compile "$REPLY" "$scratch" "${2:-/scratch}"
         cp "$scratch/out"/vmlinux* "$dir/"
         chown -R root:root "$dir"
         rm -rf --one-file-system "$scratch"
 }
 
+# guest_kernel_compile TREE SCRATCH PLACE: as an ordinary user, where SCRATCH is seen as PLACE.
 guest_kernel_compile() {
-        enter --root "$1" --uid "$BUILD_UID" --ro "$2/kernel:/src/kernel" --rw "$2:/scratch" \
-                --env KATA_CACHE=/scratch/cache --env TMPDIR=/scratch/tmp -- \
-                /src/kernel/build --out /scratch/out 2>&1 | show_progress 'kernel: '
+        enter --root "$1" --uid "$BUILD_UID" --ro "$2/kernel:/src/kernel" --rw "$2:$3" \
+                --env KATA_CACHE="$3/cache" --env TMPDIR="$3/tmp" -- \
+                /src/kernel/build --out "$3/out" 2>&1 | show_progress 'kernel: '
+}
+
+# guest_kernel_again KERNEL: builds that kernel once more, at another time and place, and compares. The
+# verdict is cached: equal inputs that were found to give equal bytes need no third build.
+guest_kernel_again() {
+        cache_get guest-kernel-again "${1##*/}" guest_kernel_compare "$1"
+        cat "$REPLY/verdict"
+}
+
+guest_kernel_compare() {
+        local dir=$1 kernel=$2 file again
+        again=$(mktemp -d "$CACHE_ROOT/tmp/again.XXXXXXXX")
+        on_exit "rm -rf --one-file-system '$again'"
+        guest_kernel_build "$again" /another/place
+        for file in "$kernel"/* "$again"/*; do
+                cmp "$kernel/${file##*/}" "$again/${file##*/}" ||
+                        die "two builds of the guest kernel differ in ${file##*/}"
+        done
+        (cd "$kernel" && sha256sum vmlinux*) >"$dir/verdict"
+        rm -rf --one-file-system "$again"
 }
 
 # guest_image_get: directory with guest.img, guest.params and guest.spdx.json, in REPLY.

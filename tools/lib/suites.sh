@@ -6,7 +6,7 @@
 # shellcheck source=tools/lib/suites-images.sh
 . "$TOOLS/lib/suites-images.sh"
 
-SUITES=(lint unit sanitize fuzz guest live-trixie live-bookworm vm)
+SUITES=(lint unit sanitize fuzz guest live-trixie live-bookworm vm reproduce)
 FUZZ_SECONDS=${KATA_FUZZ_SECONDS:-6}
 VM_SUITE_TIMEOUT=2400
 
@@ -161,6 +161,15 @@ suite_guest() {
         suite_guest_debug "$install"
         suite_guest_mkosi "$image" "$install"
         check_bench boot image
+}
+
+# The second build of the kernel stands last: it takes minutes, and once for each kernel.
+suite_reproduce() {
+        local kernel
+        guest_kernel_get
+        kernel=$REPLY
+        suite_log guest-kernel-again
+        result_command "a second build of the guest kernel is identical" "$REPLY" guest_kernel_again "$kernel"
 }
 
 # check_bench NAME...: counts and sizes against tools/bench.d/baseline; one line each.
