@@ -31,5 +31,12 @@ typedef struct QemuFds {
         int debug_image;
 } QemuFds;
 
+#define QEMU_FDS_NULL                                                                              \
+        ((QemuFds) {                                                                               \
+                .kernel = -EBADF, .image = -EBADF, .qmp = -EBADF, .console = -EBADF,               \
+                .agent = -EBADF, .vhost = -EBADF, .share = -EBADF, .initrd = -EBADF,               \
+                .debug_image = -EBADF,                                                             \
+        })
+
 int qemu_build_argv(
                 const VmConfig *config, const QemuFds *fds, const char *kernel_cmdline, Strv *ret);

@@ -61,11 +61,7 @@ static int add_inherited(VmmCommand *command, int fd, int *ret_number)
 static int qemu_prepare(
                 Vmm *vmm, const VmConfig *config, VmmCommand *command, char **reterr_message)
 {
-        QemuFds fds = {
-                .kernel = -EBADF, .image = -EBADF, .qmp = -EBADF, .console = -EBADF,
-                .agent = -EBADF, .vhost = -EBADF, .share = -EBADF, .initrd = -EBADF,
-                .debug_image = -EBADF,
-        };
+        QemuFds fds = QEMU_FDS_NULL;
         _cleanup_free_ char *cmdline = NULL;
         int r;
 

@@ -229,9 +229,10 @@ static int boot(const Rig *rig, VmConfig *config, const char *cmdline)
         _cleanup_(pidref_done) PidRef qemu = PIDREF_NULL;
         int pairs[3][2], r = 0, k;
         _cleanup_(strv_done) Strv base = {}, argv = {};
-        QemuFds fds = {
-                .kernel = config->kernel_fd, .image = config->image_fd, .vhost = -EBADF, .share = -EBADF,
-        };
+        QemuFds fds = QEMU_FDS_NULL;
+
+        fds.kernel = config->kernel_fd;
+        fds.image = config->image_fd;
 
         for (size_t i = 0; i < ELEMENTSOF(pairs); i++) {
                 r = socket_pair(pairs[i]);
