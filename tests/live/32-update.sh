@@ -417,7 +417,7 @@ preload_kernel() {
         local kernel_dir=$1 tarball=$2 key
         key=$("$kernel_dir/build" --print-key --source "$tarball")
         mkdir -p "$KATA_CACHE/kernel/$key"
-        cp "$SHIPPED"/vmlinux{,.config,.info,.map} "$KATA_CACHE/kernel/$key/"
+        cp "$SHIPPED"/vmlinux* "$KATA_CACHE/kernel/$key/"
         sed -i 's/^source_package=.*/source_package=unpackaged/' "$KATA_CACHE/kernel/$key/vmlinux.info"
         chmod -R go+rX "$KATA_CACHE"
 }

@@ -100,9 +100,11 @@ boots() {
 flipped_byte() {
         node_conf "Image=$T_WORK/guest.img"
         chmod 755 "$T_DIR" "$T_WORK"
+        local root
         cp /usr/share/kata/guest.img "$T_WORK/guest.img"
         # In the superblock of the file system, which is read first.
-        printf '\377' | dd of="$T_WORK/guest.img" bs=1 seek=1100 conv=notrunc status=none
+        root=$(sed -n 's/^root_offset=//p' /usr/share/kata/guest.params)
+        printf '\377' | dd of="$T_WORK/guest.img" bs=1 seek=$((root + 1100)) conv=notrunc status=none
         simple_sandbox distflip /bin/true
         fails_with distflip panic
         assert_journal KATA_SANDBOX_ID=distflip KATA_COMPONENT=console "MESSAGE~data block 0 is corrupted"
