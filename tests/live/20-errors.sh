@@ -166,15 +166,15 @@ full_run_directory() {
 }
 
 t "unknown ID" unknown_id
-t "an ID that is none" bad_id
-t "missing bundle" missing_bundle
-t "bundle without config.json" bundle_without_config
-t "malformed value: file, line, key" malformed_value
-t "unknown key: file, line" unknown_key
-t "malformed node configuration" malformed_node_conf
+t_live "an ID that is none" bad_id
+t_live "missing bundle" missing_bundle
+t_live "bundle without config.json" bundle_without_config
+t_live "malformed value: file, line, key" malformed_value
+t_live "unknown key: file, line" unknown_key
+t_live "malformed node configuration" malformed_node_conf
 t "root hash that does not match" wrong_root_hash
-t "missing image" missing_image
-t "missing QEMU" missing_qemu
+t_live "missing image" missing_image
+t_live "missing QEMU" missing_qemu
 t "kernel that is none" kernel_that_is_none
 t "kernel that panics" kernel_panics
 t "agent that never answers" agent_never_answers

@@ -508,15 +508,15 @@ wrong_calls() {
 }
 
 t "a new pair while a sandbox runs" new_pair_while_a_sandbox_runs
-t "the files of a running sandbox stay" files_stay_for_a_sandbox
-t "a sandbox with a guest of its own" pinned_sandbox
-t "damaged pairs are refused" damaged_pairs
+t_live "the files of a running sandbox stay" files_stay_for_a_sandbox
+t_live "a sandbox with a guest of its own" pinned_sandbox
+t_live "damaged pairs are refused" damaged_pairs
 t "a guest that panics is not installed" pair_that_panics
-t "a kernel of another release is not installed" pair_with_another_release
-t "install killed at each step of the copy" install_killed_while_copying
-t "install killed around the boot test" install_killed_around_the_boot
-t "rollback and gc killed at each step" rollback_and_gc_killed
-t "kernel-status says what to do" kernel_status
-t "update by the confined unit" update_by_the_unit
-t "an update that fails" update_that_fails
-t "wrong calls" wrong_calls
+t_live "a kernel of another release is not installed" pair_with_another_release
+t_live "install killed at each step of the copy" install_killed_while_copying
+t_live "install killed around the boot test" install_killed_around_the_boot
+t_live "rollback and gc killed at each step" rollback_and_gc_killed
+t_live "kernel-status says what to do" kernel_status
+t_live "update by the confined unit" update_by_the_unit
+t_live "an update that fails" update_that_fails
+t_live "wrong calls" wrong_calls

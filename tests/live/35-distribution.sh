@@ -129,13 +129,13 @@ if [[ -z $RELEASE ]]; then
         exit 0
 fi
 
-t "without an initrd the error has the command to run" without_initrd
-t "a pinned kernel that is not there" without_kernel
-t "a required module that the kernel lacks" missing_module
-t "hooks of kernel packages make and remove it" hooks
+t_live "without an initrd the error has the command to run" without_initrd
+t_live "a pinned kernel that is not there" without_kernel
+t_live "a required module that the kernel lacks" missing_module
+t_live "hooks of kernel packages make and remove it" hooks
 kata-image initrd --kernel-release "$RELEASE" >/dev/null 2>&1
-t "the initrd has the same bytes each time" same_bytes
+t_live "the initrd has the same bytes each time" same_bytes
 t "a sandbox runs on the distribution's kernel" boots
 t "flipped byte in the image" flipped_byte
-t "an initrd that is out of date is refused" out_of_date
+t_live "an initrd that is out of date is refused" out_of_date
 rm -r "$INITRD_DIR"

@@ -84,6 +84,12 @@ t() {
         fi
 }
 
+# t_live NAME FUNCTION: the same for what a VM node has nothing to add to (errors before a machine is
+# launched, files, user space). Where it emulates its CPU such tests take several times as long.
+t_live() {
+        [[ ${KATA_NODE:-} == vm ]] || t "$@"
+}
+
 # skip REASON: ends the test; the reason says what is missing.
 skip() {
         printf '%s\n' "$*" >"$T_WORK/skip"
