@@ -27,8 +27,9 @@ SANDBOX_CONF_DIR=/etc/kata/sandboxes
 
 # --- running tests ------------------------------------------------------------------------------
 
-# KVM on an emulated CPU (QEMU's SVM) loses a guest now and then: it resets or hangs in a place that is another
-# one each time, about once in fifty machines. A test that failed there runs once more, and says so.
+# In VM nodes with an emulated CPU a guest was seen to reset once and to hang once, in different tests that pass
+# when they are repeated. The cause is not known: it may be the emulation of SVM, or a fault of ours. Until it
+# is, a test that failed there runs once more, and the first failure is shown whole: look at every "again".
 T_TRIES=1
 ! grep -q 'QEMU TCG' /proc/cpuinfo || [[ ${KATA_NODE:-} != vm ]] || T_TRIES=2
 
