@@ -120,6 +120,7 @@ struct Sandbox {
         sd_event_source *health_timer;
         sd_event_source *defer;         /* work for the next turn of the loop */
         char *lost_text;
+        bool lost_waited;               /* for a VMM that was ending */
         usec_t last_alive;
         bool health_pending;
 };

@@ -18,6 +18,8 @@
 
 /* How long the machine's own end may take to become known after the agent's connection broke. */
 #define LOST_GRACE (300 * USEC_PER_MSEC)
+/* The same once the VMM is known to be on its way out. */
+#define ENDING_GRACE (5 * USEC_PER_SEC)
 
 /* --- what the machine reports --- */
 
@@ -137,12 +139,19 @@ const VirtiofsdHandlers *sandbox_virtiofsd_handlers(void)
 
 /* --- agent --- */
 
+static int arm_lost_timer(Sandbox *s, usec_t grace);
+
 static int on_lost_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
         Sandbox *s = userdata;
+        bool ending = s->vmm && vmm_is_ending(s->vmm);
 
         s->lost_timer = sd_event_source_disable_unref(s->lost_timer);
         /* A VMM gives its memory back before it is seen to end, which takes a busy host longer than this. */
+        if (ending && !s->lost_waited && arm_lost_timer(s, ENDING_GRACE) >= 0) {
+                s->lost_waited = true;
+                return 0;
+        }
         if (s->vmm && vmm_last_words(s->vmm)) {
                 sandbox_fail(s, EX_SOFTWARE, "%s", vmm_last_words(s->vmm));
                 return 0;
@@ -154,6 +163,11 @@ static int on_lost_timer(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+static int arm_lost_timer(Sandbox *s, usec_t grace)
+{
+        return sd_event_add_time_relative(s->event, &s->lost_timer, CLOCK_MONOTONIC, grace, 0, on_lost_timer, s);
+}
+
 /* Something broke that also breaks when the machine ends: wait a moment for the better reason. */
 static void sandbox_lost(Sandbox *s, const char *what, const char *text)
 {
@@ -163,8 +177,7 @@ static void sandbox_lost(Sandbox *s, const char *what, const char *text)
         free(s->lost_text);
         if (asprintf(&s->lost_text, "%s: %s", what, text) < 0)
                 s->lost_text = NULL;
-        if (sd_event_add_time_relative(s->event, &s->lost_timer, CLOCK_MONOTONIC, LOST_GRACE, 0,
-                                       on_lost_timer, s) < 0)
+        if (arm_lost_timer(s, LOST_GRACE) < 0)
                 sandbox_fail(s, EX_SOFTWARE, "%s: %s", what, text);
 }
 

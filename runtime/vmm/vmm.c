@@ -343,6 +343,11 @@ const char *vmm_last_words(const Vmm *vmm)
         return vmm->last_words;
 }
 
+bool vmm_is_ending(const Vmm *vmm)
+{
+        return vmm->kill_source || vmm->shutdown_reason;
+}
+
 int vmm_stop(Vmm *vmm, usec_t deadline)
 {
         int r;

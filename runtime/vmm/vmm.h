@@ -155,3 +155,6 @@ char *vmm_console_tail(const Vmm *vmm);
 
 /* Why the guest ended itself, as its console has shown it, escaped; NULL if it did not. */
 const char *vmm_last_words(const Vmm *vmm);
+
+/* The VMM has announced its end or closed its control socket, or is being killed: on_exit follows. */
+bool vmm_is_ending(const Vmm *vmm);
