@@ -81,7 +81,8 @@ vm_run() {
                 step "starting a VM node with KVM"
         else
                 machine=q35
-                cpu=max
+                # A level less in every page walk, and a walk of the guest's is one of the node's at each level.
+                cpu=max,la57=off
                 # Mitigations protect nobody in an emulated CPU and cost much there.
                 append+=' mitigations=off no_timer_check'
                 step "starting a VM node with an emulated CPU: $KVM_REASON"
