@@ -15,16 +15,20 @@ node_conf() {
         cat >"$NODE_CONF"
 }
 
-# fails_with ID TEXT: the start fails, and both status and journal say TEXT.
+# fails_with ID TEXT...: the start fails, and both status and journal say each TEXT.
 fails_with() {
-        local id=$1 text=$2
+        local id=$1 status text
+        shift
         echo "$id" >>"$T_WORK/sandboxes"
         assert_fails timeout "$((90 * T_SCALE))" systemctl start "kata-sandbox@$id"
         assert_eq "$(systemctl is-active "kata-sandbox@$id" || true)" failed "state of kata-sandbox@$id"
         run systemctl status --lines=0 --full "kata-sandbox@$id"
-        assert_contains "$(unit_property "kata-sandbox@$id" StatusText)" "$text" "status of the unit"
+        status=$(unit_property "kata-sandbox@$id" StatusText)
         run journalctl -u "kata-sandbox@$id" --since="@$((T_SINCE / 1000000))" --output=cat
-        assert_contains "$RUN_OUTPUT" "$text" "journal of the unit"
+        for text; do
+                assert_contains "$status" "$text" "status of the unit"
+                assert_contains "$RUN_OUTPUT" "$text" "journal of the unit"
+        done
 }
 
 unknown_id() {
@@ -60,9 +64,7 @@ Memory=plenty
 RootDirectory=/
 Command=/bin/true
 CONF
-        fails_with badvalue "badvalue.conf:2:"
-        fails_with badvalue "Memory"
-        fails_with badvalue "plenty"
+        fails_with badvalue "badvalue.conf:2:" Memory plenty
 }
 
 unknown_key() {
@@ -71,8 +73,7 @@ unknown_key() {
 RootDirectory=/
 Comand=/bin/true
 CONF
-        fails_with badkey "badkey.conf:3:"
-        fails_with badkey "Comand"
+        fails_with badkey "badkey.conf:3:" Comand
 }
 
 malformed_node_conf() {
@@ -81,8 +82,7 @@ malformed_node_conf() {
 [Machine]
 Accelerator=warp
 CONF
-        fails_with nodeconf "90-test.conf:2:"
-        fails_with nodeconf "warp"
+        fails_with nodeconf "90-test.conf:2:" warp
 }
 
 wrong_root_hash() {
@@ -144,9 +144,7 @@ Parameters=$T_WORK/image/guest.params
 BootTimeout=$((8 * T_SCALE))s
 CONF
         chmod 755 "$T_WORK" "$T_DIR" "$T_WORK/image"
-        fails_with mute "the agent did not report within"
-        fails_with mute "booting"
-        fails_with mute "last console line"
+        fails_with mute "the agent did not report within" booting "last console line"
 }
 
 command_that_is_not_there() {

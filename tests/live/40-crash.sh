@@ -6,6 +6,8 @@ set -euo pipefail
 # shellcheck source=tests/live/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+NODE_CONF=/etc/kata/kata.conf.d/90-test.conf
+
 vmm_pid() {
         pgrep -f -- "qemu-system-x86_64.*$1" | head -n 1
 }
@@ -38,7 +40,8 @@ scope_killed() {
         assert_contains "$(unit_property kata-sandbox@scopekill StatusText)" "KILL"
 }
 
-COUNTER="/bin/sh -c 'echo pid \$\$ seen by init; i=0; while :; do i=\$((i + 1)); echo line \$i; sleep 0.1; done'"
+# shellcheck disable=SC2016 # for the container's shell
+COUNTER=$(ticker line 0.1 'echo pid $$ seen by init')
 
 last_line() {
         journal_query KATA_SANDBOX_ID="$1" "MESSAGE~^line [0-9]+\$" | tail -n 1 | jq -r .MESSAGE | cut -d' ' -f2
@@ -110,6 +113,9 @@ virtiofsd_killed() {
 }
 
 vmm_stopped_by_signal() {
+        mkdir -p "${NODE_CONF%/*}"
+        trap 'rm -f "$NODE_CONF"' EXIT
+        printf '[Agent]\nHealthInterval=%ds\nHealthTimeout=%ds\n' "$((2 * T_SCALE))" "$((4 * T_SCALE))" >"$NODE_CONF"
         simple_sandbox hang '/bin/sleep 1000'
         start_sandbox hang
         kill -STOP "$(vmm_pid hang)"

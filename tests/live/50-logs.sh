@@ -23,12 +23,11 @@ dropped() {
 
 flood() {
         local n=100000 lines lost
-        simple_sandbox quiet "/bin/sh -c 'i=0; while :; do i=\$((i + 1)); echo tick \$i; sleep 0.2; done'"
+        # What takes seconds elsewhere takes minutes there.
+        ((T_SCALE == 1)) || n=20000
+        simple_sandbox quiet "$(ticker tick 0.2)"
         start_sandbox quiet
-        simple_sandbox flood "/bin/sh -c 'seq -f \"flood %g\" 1 $n; echo flood is over; exec sleep 1000'"
-        # busybox's seq has no -f: print with awk.
-        sed -i "s|^Command=.*|Command=/bin/sh -c 'awk \"BEGIN { for (i = 1; i <= $n; i++) print \\\\\"flood \\\\\" i }\"; echo flood is over; exec sleep 1000'|" \
-                "$SANDBOX_CONF_DIR/flood.conf"
+        simple_sandbox flood "/bin/sh -c 'awk \"BEGIN { for (i = 1; i <= $n; i++) print \\\"flood \\\" i }\"; echo flood is over; exec sleep 1000'"
         start_sandbox flood
         assert_journal --within 60 KATA_SANDBOX_ID=flood MESSAGE="flood is over"
         lines=$(arrived flood '^flood [0-9]+$')
@@ -135,7 +134,7 @@ tail_is_not_lost() {
 }
 
 journald_restart() {
-        simple_sandbox jrestart "/bin/sh -c 'i=0; while :; do i=\$((i + 1)); echo j \$i; sleep 0.1; done'"
+        simple_sandbox jrestart "$(ticker j 0.1)"
         start_sandbox jrestart
         assert_journal KATA_SANDBOX_ID=jrestart MESSAGE="j 5"
         systemctl restart systemd-journald
@@ -144,7 +143,7 @@ journald_restart() {
         stop_sandbox jrestart
 }
 
-t "100,000 lines as fast as possible" flood
+t "many lines as fast as possible" flood
 t "the rate limit says what it drops" rate_limit_says_what_it_drops
 t "hostile bytes" hostile_bytes
 t "fields of guest entries" hostile_kernel_and_agent_records
