@@ -45,6 +45,17 @@ result_subshell() {
         "$@"
 }
 
+# result_status NAME LOG STATUS: one result from the status of a command; the end of its log is shown if it failed.
+result_status() {
+        if (($3 == 0)); then
+                result_ok "$1"
+        else
+                result_fail "$1"
+                tail -n 60 "$2" | sed 's/^/    /'
+                printf '    (status %d, whole log: %s)\n' "$3" "$2"
+        fi
+}
+
 # result_command NAME LOG COMMAND...: one result from a command; its output is shown if it fails. The
 # command may be a function; it runs in a subshell, where a failing part ends it.
 result_command() {
@@ -57,14 +68,7 @@ result_command() {
         rc=$?
         set -e
         exec {STEP_FD}>&-
-        if ((rc == 0)); then
-                result_ok "$name"
-        else
-                result_fail "$name"
-                tail -n 60 "$log" | sed 's/^/    /'
-                printf '    (status %d, whole log: %s)\n' "$rc" "$log"
-        fi
-        return 0
+        result_status "$name" "$log" "$rc"
 }
 
 # result_meson PREFIX TESTLOG: results from the JSON lines that "meson test" writes. A test that cannot run

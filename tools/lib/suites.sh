@@ -77,29 +77,54 @@ suite_sanitize() {
         check_meson trixie sanitize
 }
 
-# Each target starts from its corpus in the checkout and may not crash, hang or eat memory.
+# Each target starts from its corpus in the checkout and may not crash, hang or eat memory. One target a CPU
+# at a time.
 suite_fuzz() {
-        local failed=$RESULT_FAILED target name seeds
+        local failed=$RESULT_FAILED target name targets=() cpus
         suite_log build-fuzz
         result_command "build (trixie, fuzz)" "$REPLY" build_compile trixie fuzz
         ((RESULT_FAILED == failed)) || return 0
         build_compile trixie fuzz
-        while read -r target; do
+        mapfile -t targets < <(find "$BUILD_DIR/build" -maxdepth 3 -type f -name 'fuzz-*' -perm -u+x | sort)
+        cpus=$(nproc)
+        step "fuzzing ${#targets[@]} targets for $FUZZ_SECONDS s each, $cpus at a time"
+        local -A FUZZ_RUNNING=()
+        on_exit 'for pid in "${!FUZZ_RUNNING[@]}"; do end_tree "$pid"; done'
+        for target in "${targets[@]}"; do
                 name=${target##*/fuzz-}
-                seeds=/src/tests/fuzz/$name
-                if [[ ! -d $BUILD_DIR$seeds ]]; then
+                if [[ ! -d $BUILD_DIR/src/tests/fuzz/$name ]]; then
                         result_fail "fuzz: $name has no corpus in tests/fuzz/$name"
                         continue
                 fi
+                if ((${#FUZZ_RUNNING[@]} >= cpus)); then
+                        fuzz_wait
+                fi
                 suite_log "fuzz-$name"
-                step "fuzzing $name for $FUZZ_SECONDS s"
-                result_command "fuzz: $name" "$REPLY" build_enter trixie "$BUILD_DIR" -- /bin/sh -euc '
-                        mkdir /tmp/corpus /tmp/found
-                        exec "$1" -max_total_time="$2" -timeout=10 -rss_limit_mb=1024 -verbosity=0 \
-                                -print_final_stats=1 -artifact_prefix=/tmp/found/ /tmp/corpus "$3"
-                ' sh "/build${target#"$BUILD_DIR/build"}" "$FUZZ_SECONDS" "$seeds"
-        done < <(find "$BUILD_DIR/build" -maxdepth 3 -type f -name 'fuzz-*' -perm -u+x | sort)
+                result_subshell fuzz_target "$target" "/src/tests/fuzz/$name" >"$REPLY" 2>&1 &
+                FUZZ_RUNNING[$!]=$name
+        done
+        while ((${#FUZZ_RUNNING[@]} > 0)); do
+                fuzz_wait
+        done
+        unset 'CLEANUPS[-1]'
         cache_unlock "$BUILD_LOCK"
+}
+
+fuzz_target() {
+        build_enter trixie "$BUILD_DIR" -- /bin/sh -euc '
+                mkdir /tmp/corpus /tmp/found
+                exec "$1" -max_total_time="$2" -timeout=10 -rss_limit_mb=1024 -verbosity=0 \
+                        -print_final_stats=1 -artifact_prefix=/tmp/found/ /tmp/corpus "$3"
+        ' sh "/build${1#"$BUILD_DIR/build"}" "$FUZZ_SECONDS" "$2"
+}
+
+# The result of whichever target ends first.
+fuzz_wait() {
+        local pid rc=0
+        wait -n -p pid "${!FUZZ_RUNNING[@]}" || rc=$?
+        suite_log "fuzz-${FUZZ_RUNNING[$pid]}"
+        result_status "fuzz: ${FUZZ_RUNNING[$pid]}" "$REPLY" "$rc"
+        unset "FUZZ_RUNNING[$pid]"
 }
 
 # check_root_tests KERNEL: the tests that need root and the guest kernel.
@@ -199,6 +224,8 @@ guest_image_again() {
                         [[ $(id -u) != 0 && ! -w /dev/loop-control ]]
                         cp /usr/bin/kata-agent /tmp/agent
                         touch -d 2001-02-03 /tmp/agent
+                        # Not in the same second as the first one.
+                        until (($(date +%s) > $(stat -c %Y /image/guest.img))); do sleep 0.1; done
                         kata-image build --root / --agent /tmp/agent --output-dir /tmp/some/where/else
                         n=0
                         for file in /image/*; do
