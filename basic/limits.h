@@ -89,6 +89,9 @@
 #define STREAMS_UNCLAIMED_MAX 64U
 #define STDIN_RING_SIZE KIB(16)
 #define STORAGES_MAX 64U
+/* Policy: the text, and patterns of one key in it. */
+#define POLICY_SIZE_MAX KIB(64)
+#define POLICY_RULES_MAX 1024U
 #define DNS_LINES_MAX 64U
 
 /* Debug console: shells at a time on either side, bytes on the way in each direction. */
