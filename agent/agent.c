@@ -108,6 +108,8 @@ int agent_init(Agent *agent, Loop *loop, const AgentCmdline *cmdline)
                 r = server_new(&agent->server, loop, methods, n, agent->sandbox);
         if (r < 0)
                 agent_done(agent);
+        else
+                server_set_guard(agent->server, service_guard);
         return r;
 }
 

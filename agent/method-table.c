@@ -16,6 +16,7 @@ static const Method methods[] = {
           service_set_guest_date_time },
         { AGENT, "ReseedRandomDev", &grpc__reseed_random_dev_request__descriptor,
           service_reseed_random_dev },
+        { AGENT, "SetPolicy", &grpc__set_policy_request__descriptor, service_set_policy },
 
         { AGENT, "CreateSandbox", &grpc__create_sandbox_request__descriptor, service_create_sandbox },
         { AGENT, "DestroySandbox", &grpc__destroy_sandbox_request__descriptor, service_destroy_sandbox },

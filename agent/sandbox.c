@@ -32,6 +32,7 @@ struct Sandbox {
         StorageTable *storages;
         SandboxState state;
         char *id;
+        Policy *policy;
         GuestContainer *containers;
         Request *create_request, *destroy_request;
         LoopSource *destroy_timer;
@@ -60,6 +61,17 @@ StreamTable *sandbox_streams(const Sandbox *sandbox)
 StorageTable *sandbox_storages(const Sandbox *sandbox)
 {
         return sandbox->storages;
+}
+
+const Policy *sandbox_policy(const Sandbox *sandbox)
+{
+        return sandbox->policy;
+}
+
+void sandbox_set_policy(Sandbox *sandbox, Policy *policy)
+{
+        policy_free(sandbox->policy);
+        sandbox->policy = policy;
 }
 
 GuestContainer *sandbox_containers(const Sandbox *sandbox)
@@ -367,6 +379,7 @@ Sandbox *sandbox_free(Sandbox *sandbox)
         loop_source_free(sandbox->linger_timer);
         loop_source_free(sandbox->destroy_timer);
         storage_table_free(sandbox->storages);
+        policy_free(sandbox->policy);
         free(sandbox->id);
         free(sandbox);
         return NULL;

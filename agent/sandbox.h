@@ -10,6 +10,7 @@
 #include "agent/stdio-stream.h"
 #include "agent/storage.h"
 #include "agent/streams.h"
+#include "basic/policy.h"
 #include "proto/agent.pb-c.h"
 
 typedef struct Sandbox Sandbox;
@@ -36,6 +37,11 @@ SandboxState sandbox_state(const Sandbox *sandbox);
 Loop *sandbox_loop(const Sandbox *sandbox);
 StreamTable *sandbox_streams(const Sandbox *sandbox);
 StorageTable *sandbox_storages(const Sandbox *sandbox);
+
+/* What the host has restricted itself to; NULL: nothing. */
+const Policy *sandbox_policy(const Sandbox *sandbox);
+/* Takes policy; the former one is gone. */
+void sandbox_set_policy(Sandbox *sandbox, Policy *policy);
 
 /* Containers, in no order; NULL if there are none. */
 struct GuestContainer *sandbox_containers(const Sandbox *sandbox);

@@ -30,6 +30,7 @@ struct Request {
         void *cancel_data;
         bool dispatching;       /* the handler has not returned: it may still look at the input */
         bool answered;
+        bool redacted;          /* see MethodGuard */
         size_t kept;            /* bytes of the arena counted in Server.kept */
 };
 
@@ -49,6 +50,7 @@ struct Server {
         Loop *loop;
         const Method *methods;
         size_t n_methods;
+        MethodGuard guard;
         void *userdata;
         Connection *connections;
         size_t n_connections;
@@ -67,6 +69,16 @@ int server_new(Server **ret, Loop *loop, const Method *methods, size_t n_methods
         };
         *ret = server;
         return 0;
+}
+
+void server_set_guard(Server *server, MethodGuard guard)
+{
+        server->guard = guard;
+}
+
+bool request_is_redacted(const Request *request)
+{
+        return request->redacted;
 }
 
 static void request_release_input(Request *request)
@@ -321,6 +333,15 @@ static void request_run(Request *request, const Ttrpc__Request *envelope)
         if (r < 0)
                 return request_fail(request, TTRPC_INVALID_ARGUMENT, "%s: not a valid %s",
                                     envelope->method, request->method->input->name);
+
+        if (server->guard) {
+                _cleanup_free_ char *message = NULL;
+
+                r = server->guard(server->userdata, request->method, input, &message);
+                if (r < 0)
+                        return request_fail(request, TTRPC_PERMISSION_DENIED, "%s", error_text(message, r));
+                request->redacted = r > 0;
+        }
 
         if (envelope->timeout_nano > 0) {
                 r = loop_add_time(server->loop, &request->deadline,

@@ -24,11 +24,20 @@ typedef struct Method {
         MethodHandler handler;
 } Method;
 
+/*
+ * Asked once the input is parsed and before the handler sees it. 0: go on. 1: go on, but what the answer would
+ * tell of a workload is withheld (request_is_redacted()). Negative: refused with PERMISSION_DENIED and the text.
+ */
+typedef int (*MethodGuard)(void *userdata, const Method *method, const void *input, char **reterr_message);
+
 /* methods must outlive the server; userdata goes to the handlers. */
 int server_new(Server **ret, Loop *loop, const Method *methods, size_t n_methods, void *userdata);
 /* Cancels what is pending. */
 Server *server_free(Server *server);
 DEFINE_CLEANUP_FUNC(Server *, server_free)
+
+/* NULL: none. userdata is that of the handlers. */
+void server_set_guard(Server *server, MethodGuard guard);
 
 /* Takes fd (a non-blocking stream socket) on success; -EUSERS over SERVER_CONNECTIONS_MAX. */
 int server_add_connection(Server *server, int *fd);
@@ -50,6 +59,8 @@ void request_fail_errno(Request *request, int error, const char *message);
  * connection lost): the object is gone when it returns.
  */
 void request_on_cancel(Request *request, void (*cancel)(Request *request, void *userdata), void *userdata);
+
+bool request_is_redacted(const Request *request);
 
 /* Keeps the input until the answer. -ENOBUFS if the requests that do so hold too much already. */
 int request_keep_input(Request *request);

@@ -43,6 +43,11 @@ void service_read_stderr(void *userdata, Request *request, const void *input);
 void service_close_stdin(void *userdata, Request *request, const void *input);
 void service_attach_stdio(void *userdata, Request *request, const void *input);
 
+/* service-policy.c */
+void service_set_policy(void *userdata, Request *request, const void *input);
+/* A MethodGuard. */
+int service_guard(void *userdata, const Method *method, const void *input, char **reterr_message);
+
 /*
  * The container and its process; answers the request with NOT_FOUND and returns NULL if there is none.
  * exec_id "" and the container's own id are its init process, the only one there is.

@@ -642,4 +642,39 @@ TEST(serial_sessions)
         loop_free(host.loop);
 }
 
+/* SetPolicy as its bytes stand on the wire (agent.proto: SetPolicyRequest, 1 policy), then what it does. */
+TEST(policy)
+{
+        static const uint8_t request[] = {
+                0, 0, 0, 84, 0, 0, 0, 3, TTRPC_REQUEST, 0,
+                0x0a, 17, 'g', 'r', 'p', 'c', '.', 'A', 'g', 'e', 'n', 't', 'S', 'e', 'r', 'v', 'i', 'c', 'e',
+                0x12, 9, 'S', 'e', 't', 'P', 'o', 'l', 'i', 'c', 'y',
+                0x1a, 52, 0x0a, 50,
+                '[', 'P', 'o', 'l', 'i', 'c', 'y', ']', '\n',
+                'A', 'l', 'l', 'o', 'w', '=', 'C', 'r', 'e', 'a', 't', 'e', '*', ' ', 'R', 'e', 'a', 'd', 'S', 't',
+                'd', 'e', 'r', 'r', '\n',
+                'E', 'n', 'v', 'i', 'r', 'o', 'n', 'm', 'e', 'n', 't', '=', 'A', '=', '*', '\n',
+        };
+        Grpc__SetPolicyRequest q = GRPC__SET_POLICY_REQUEST__INIT;
+        Host host;
+
+        host_start(&host);
+        q.policy = (char *) (uintptr_t) "package agent_policy";
+        ASSERT_EQ(call(&host, "SetPolicy", &q.base), TTRPC_INVALID_ARGUMENT);
+        ASSERT_CONTAINS(reply_text, "Rego is not understood");
+
+        ASSERT_EQ(send(host.rpc, request, sizeof(request), MSG_NOSIGNAL), sizeof(request));
+        ASSERT_EQ(take_answer(&host, 3), 0);
+        host.next_id = 5;
+        ASSERT_EQ(reply_size, 0);
+
+        ASSERT_EQ(create_sandbox(&host), 0);
+        ASSERT_EQ(create_container(&host, "true", 0, 0), 0);
+        ASSERT_EQ(start_container(&host), TTRPC_PERMISSION_DENIED);
+        ASSERT_CONTAINS(reply_text, "'StartContainer'");
+        q.policy = (char *) (uintptr_t) "[Policy]\nAllow=*\n";
+        ASSERT_EQ(call(&host, "SetPolicy", &q.base), TTRPC_PERMISSION_DENIED);
+        host_stop(&host);
+}
+
 DEFINE_TEST_MAIN

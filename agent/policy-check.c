@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests against the policy: see policy-check.h. */
+
+#include "agent/policy-check.h"
+
+#include "basic/error.h"
+#include "basic/parse.h"
+#include "proto/agent.pb-c.h"
+
+#define TEXT_MAX 200U
+
+static const char *const image_annotations[] = {
+        "io.kubernetes.cri.image-name",
+        "io.kubernetes.cri-o.ImageName",
+};
+
+static int refuse(PolicyKind kind, const char *what, const char *name, char **reterr_message)
+{
+        _cleanup_free_ char *shown = text_escape(name, strlen(name), TEXT_MAX);
+
+        return error_setf(reterr_message, EACCES, "the policy refuses %s '%s' (%s=)", what, strempty(shown),
+                          policy_kind_to_string(kind));
+}
+
+static bool permits(const Policy *policy, PolicyKind kind, const char *a, const char *b, const char *c)
+{
+        const char *const words[POLICY_WORDS_MAX] = { a, b, c };
+
+        return policy_permits(policy, kind, words);
+}
+
+static int check_image(const Policy *policy, const char *name, char **reterr_message)
+{
+        return permits(policy, POLICY_IMAGE, name, NULL, NULL) ? 0
+                                                               : refuse(POLICY_IMAGE, "image", name, reterr_message);
+}
+
+static int check_storages(const Policy *policy, Grpc__Storage *const *storages, size_t n, char **reterr_message)
+{
+        for (size_t i = 0; i < n; i++) {
+                const Grpc__Storage *s = storages[i];
+                int r;
+
+                if (!permits(policy, POLICY_STORAGE, s->driver, s->source, s->mount_point))
+                        return refuse(POLICY_STORAGE, "storage for", s->mount_point, reterr_message);
+                if (!streq(s->driver, "image_guest_pull"))
+                        continue;
+                r = check_image(policy, s->source, reterr_message);
+                if (r < 0)
+                        return r;
+        }
+
+        return 0;
+}
+
+static int check_environment(const Policy *policy, const Grpc__Process *process, char **reterr_message)
+{
+        for (size_t i = 0; process && i < process->n_env; i++) {
+                const char *entry = process->env[i];
+
+                if (!permits(policy, POLICY_ENVIRONMENT, entry, NULL, NULL)) {
+                        _cleanup_free_ char *name = strndup(entry, strcspn(entry, "="));
+
+                        /* Without the value, which may be a secret. */
+                        return refuse(POLICY_ENVIRONMENT, "environment variable", strempty(name), reterr_message);
+                }
+        }
+
+        return 0;
+}
+
+/* A bind mount may say so in its options only. */
+static const char *mount_type(const Grpc__Mount *m)
+{
+        for (size_t i = 0; i < m->n_options; i++)
+                if (streq(m->options[i], "bind") || streq(m->options[i], "rbind"))
+                        return "bind";
+
+        return m->type;
+}
+
+static int check_mounts(const Policy *policy, const Grpc__Spec *spec, char **reterr_message)
+{
+        for (size_t i = 0; i < spec->n_mounts; i++) {
+                const Grpc__Mount *m = spec->mounts[i];
+
+                if (!permits(policy, POLICY_MOUNT, mount_type(m), m->source, m->destination))
+                        return refuse(POLICY_MOUNT, "mount on", m->destination, reterr_message);
+        }
+
+        return 0;
+}
+
+/* Every name that is given has to be permitted; and one has to be given, if names are restricted. */
+static int check_images(const Policy *policy, const Grpc__CreateContainerRequest *q, char **reterr_message)
+{
+        bool named = false;
+
+        if (!policy->lists[POLICY_IMAGE].given)
+                return 0;
+
+        for (size_t i = 0; i < q->n_storages; i++)
+                if (streq(q->storages[i]->driver, "image_guest_pull"))
+                        named = true;
+
+        for (size_t i = 0; q->oci && i < q->oci->n_annotations; i++) {
+                const Grpc__StringEntry *a = q->oci->annotations[i];
+
+                for (size_t k = 0; k < ELEMENTSOF(image_annotations); k++) {
+                        int r;
+
+                        if (!streq(a->key, image_annotations[k]))
+                                continue;
+                        named = true;
+                        r = check_image(policy, a->value, reterr_message);
+                        if (r < 0)
+                                return r;
+                }
+        }
+
+        if (!named)
+                return error_setf(reterr_message, EACCES, "the policy wants to know the image of a container "
+                                  "(Image=), and the request does not name it");
+        return 0;
+}
+
+/* Bytes that go through a stream of their own are asked for by no further request. */
+static int check_ports(const Policy *policy, uint32_t in, uint32_t out, uint32_t err, char **reterr_message)
+{
+        const struct {
+                uint32_t port;
+                const char *method;
+        } streams[] = { { in, "WriteStdin" }, { out, "ReadStdout" }, { err, "ReadStderr" } };
+
+        for (size_t i = 0; i < ELEMENTSOF(streams); i++)
+                if (streams[i].port != 0 && !permits(policy, POLICY_ALLOW, streams[i].method, NULL, NULL))
+                        return refuse(POLICY_ALLOW, "a stream in place of", streams[i].method, reterr_message);
+
+        return 0;
+}
+
+static int check_container(const Policy *policy, const Grpc__CreateContainerRequest *q, char **reterr_message)
+{
+        int r;
+
+        r = check_ports(policy, q->stdin_port, q->stdout_port, q->stderr_port, reterr_message);
+        if (r < 0)
+                return r;
+
+        r = check_storages(policy, q->storages, q->n_storages, reterr_message);
+        if (r >= 0)
+                r = check_images(policy, q, reterr_message);
+        if (r >= 0 && q->oci)
+                r = check_mounts(policy, q->oci, reterr_message);
+        if (r >= 0 && q->oci)
+                r = check_environment(policy, q->oci->process, reterr_message);
+        return r;
+}
+
+static int check_exec(const Policy *policy, const Grpc__ExecProcessRequest *q, char **reterr_message)
+{
+        int r = check_ports(policy, q->stdin_port, q->stdout_port, q->stderr_port, reterr_message);
+
+        return r < 0 ? r : check_environment(policy, q->process, reterr_message);
+}
+
+int policy_check(const Policy *policy, const char *service, const char *method,
+                 const ProtobufCMessageDescriptor *type, const void *input, char **reterr_message)
+{
+        if (!policy || streq(service, "grpc.Health"))
+                return 0;
+
+        if (!permits(policy, POLICY_ALLOW, method, NULL, NULL)) {
+                if (type == &grpc__read_stream_request__descriptor)
+                        return 1;
+                return refuse(POLICY_ALLOW, "the request", method, reterr_message);
+        }
+
+        if (type == &grpc__create_container_request__descriptor)
+                return check_container(policy, input, reterr_message);
+        if (type == &grpc__exec_process_request__descriptor)
+                return check_exec(policy, input, reterr_message);
+        if (type == &grpc__create_sandbox_request__descriptor) {
+                const Grpc__CreateSandboxRequest *q = input;
+
+                return check_storages(policy, q->storages, q->n_storages, reterr_message);
+        }
+        if (type == &grpc__update_ephemeral_mounts_request__descriptor) {
+                const Grpc__UpdateEphemeralMountsRequest *q = input;
+
+                return check_storages(policy, q->storages, q->n_storages, reterr_message);
+        }
+        return 0;
+}
