@@ -38,6 +38,15 @@ int agent_version(TtrpcClient *c, usec_t timeout, TtrpcReplyHandler handler, voi
                                  &grpc__version_check_response__descriptor, timeout, handler, userdata);
 }
 
+int agent_set_policy(TtrpcClient *c, const char *policy, usec_t timeout, TtrpcReplyHandler handler,
+                     void *userdata)
+{
+        Grpc__SetPolicyRequest q = GRPC__SET_POLICY_REQUEST__INIT;
+
+        q.policy = UNCONST(policy);
+        return call_agent(c, "SetPolicy", &q.base, timeout, handler, userdata);
+}
+
 int agent_create_sandbox(TtrpcClient *c, const char *sandbox_id, const char *hostname, bool share,
                          usec_t timeout, TtrpcReplyHandler handler, void *userdata)
 {

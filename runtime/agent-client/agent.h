@@ -21,6 +21,10 @@ int agent_check(TtrpcClient *c, usec_t timeout, TtrpcReplyHandler handler, void 
 /* Grpc__VersionCheckResponse */
 int agent_version(TtrpcClient *c, usec_t timeout, TtrpcReplyHandler handler, void *userdata);
 
+/* Empty. From then on the agent refuses what the policy does not allow. */
+int agent_set_policy(TtrpcClient *c, const char *policy, usec_t timeout, TtrpcReplyHandler handler,
+                     void *userdata);
+
 /* Empty. With the virtio-fs storage of AGENT_SHARE_TAG if share is set. */
 int agent_create_sandbox(TtrpcClient *c, const char *sandbox_id, const char *hostname, bool share,
                          usec_t timeout, TtrpcReplyHandler handler, void *userdata);

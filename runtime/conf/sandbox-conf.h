@@ -58,6 +58,7 @@ typedef struct SandboxConf {
         usec_t stop_timeout;
         char *hostname; /* Hostname=; default: the id cut to 64 characters */
         char *guest_directory; /* GuestDirectory=; NULL: what the node says */
+        char *policy;   /* Policy=: a file, see basic/policy.h; NULL: none */
         bool debug;     /* Debug=; the node has no say: default no */
 
         ContainerConf *containers; /* in the order of the file */

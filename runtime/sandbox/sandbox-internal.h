@@ -109,6 +109,7 @@ struct Sandbox {
         Relay *relay;
         bool log_connected;
 
+        char *policy;                   /* text for the agent, until it has it; NULL: none */
         bool debug;                     /* Debug=yes when the guest was booted */
         DebugSocket *debug_socket;      /* once the agent is connected */
 

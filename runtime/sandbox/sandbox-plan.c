@@ -4,12 +4,16 @@
  * exists. All errors of the operator's making surface here, each naming the file or setting to change.
  */
 
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <sysexits.h>
 
 #include "basic/error.h"
+#include "basic/fd.h"
+#include "basic/limits.h"
 #include "basic/log.h"
+#include "basic/policy.h"
 #include "runtime/oci/spec-default.h"
 #include "runtime/oci/spec-guest.h"
 #include "runtime/oci/spec-load.h"
@@ -272,6 +276,31 @@ static int plan_containers(Sandbox *s, char **reterr_message)
         return r < 0 ? EX_OSERR : 0;
 }
 
+/* What the agent would refuse is found before a machine is booted. */
+static int plan_policy(Sandbox *s, char **reterr_message)
+{
+        _cleanup_(policy_freep) Policy *policy = NULL;
+        _cleanup_free_ char *text = NULL;
+        size_t n;
+        int r;
+
+        if (!s->conf->policy)
+                return 0;
+
+        r = read_file_at(AT_FDCWD, s->conf->policy, POLICY_SIZE_MAX, &text, &n);
+        if (r == -EFBIG)
+                (void) error_setf(reterr_message, r, "a policy has at most %zu KiB", POLICY_SIZE_MAX / 1024);
+        else if (r >= 0)
+                r = policy_parse(text, n, &policy, reterr_message);
+        if (r < 0) {
+                (void) error_prefixf(reterr_message, r, "%s", s->conf->policy);
+                return EX_CONFIG;
+        }
+
+        s->policy = TAKE_PTR(text);
+        return 0;
+}
+
 int sandbox_plan(Sandbox *s, char **reterr_message)
 {
         int r;
@@ -281,7 +310,9 @@ int sandbox_plan(Sandbox *s, char **reterr_message)
                 return EX_CONFIG;
         s->stop_timeout = s->conf->stop_timeout;
 
-        r = plan_machine(s, reterr_message);
+        r = plan_policy(s, reterr_message);
+        if (r == 0)
+                r = plan_machine(s, reterr_message);
         if (r == 0)
                 r = plan_containers(s, reterr_message);
         return r;

@@ -243,6 +243,33 @@ static void create_sandbox(Sandbox *s)
                 sandbox_fail(s, EX_SOFTWARE, "the agent can not set up the sandbox: %s", strerror(-r));
 }
 
+static void on_policy_reply(TtrpcClient *client, int error, const char *text, const void *message,
+                            void *userdata)
+{
+        Sandbox *s = userdata;
+
+        if (s->phase != PHASE_CREATING_SANDBOX)
+                return;
+        s->policy = mfree(s->policy);
+        if (error == -ECONNRESET)
+                sandbox_agent_lost(s, text);
+        else if (error < 0)
+                sandbox_fail(s, EX_SOFTWARE, "the agent does not take the policy: %s", text);
+        else
+                create_sandbox(s);
+}
+
+/* The first request of all, so that nothing comes before the policy is in force. */
+static void set_policy(Sandbox *s)
+{
+        int r;
+
+        sandbox_set_phase(s, PHASE_CREATING_SANDBOX);
+        r = agent_set_policy(s->agent, s->policy, s->node->request_timeout, on_policy_reply, s);
+        if (r < 0)
+                sandbox_fail(s, EX_SOFTWARE, "the agent can not be given the policy: %s", strerror(-r));
+}
+
 static void on_agent_open(Transport *t, int error, const char *text, int fd, uint32_t source_port,
                           void *userdata)
 {
@@ -268,6 +295,8 @@ static void on_agent_open(Transport *t, int error, const char *text, int fd, uin
         sandbox_open_debug_socket(s);
         if (s->phase == PHASE_ADOPTING)
                 sandbox_adopt_connected(s);
+        else if (s->policy)
+                set_policy(s);
         else
                 create_sandbox(s);
 }

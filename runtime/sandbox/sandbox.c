@@ -78,6 +78,7 @@ Sandbox *sandbox_free(Sandbox *s)
         free(s->run_dir);
         free(s->share_dir);
         free(s->virtiofsd_path);
+        free(s->policy);
         free(s->service_name);
         free(s->scope_name);
         free(s->result);
