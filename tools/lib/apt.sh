@@ -77,12 +77,14 @@ apt_signed_by() {
 
 # apt_keyring URI RELEASE: the keyring for an archive, in REPLY.
 apt_keyring() {
-        local uri=$1 release=$2 debian
+        local uri=$1 release=$2 debian lock
         apt_signed_by "$uri"
         if [[ -n $REPLY && -f $REPLY && $REPLY != */debian-archive-* ]]; then
                 return 0
         fi
         debian=/usr/share/keyrings/debian-archive-keyring.gpg
+        cache_lock host-packages
+        lock=$REPLY
         if ! compgen -G "/usr/share/keyrings/debian-archive-$release-*" >/dev/null; then
                 step "renewing debian-archive-keyring for the keys of $release"
                 run_logged "$CACHE_ROOT/logs/host-packages.log" apt-get -q -o Acquire::Retries=5 update
@@ -91,6 +93,7 @@ apt_keyring() {
                 compgen -G "/usr/share/keyrings/debian-archive-$release-*" >/dev/null ||
                         die "debian-archive-keyring of this machine has no keys for $release"
         fi
+        cache_unlock "$lock"
         [[ -f $debian ]] || debian=${debian%.gpg}.pgp
         REPLY=$debian
 }
