@@ -163,18 +163,18 @@ full_run_directory() {
         assert_eq "$(systemctl is-active kata-vm-full.scope || true)" inactive
 }
 
-t "unknown ID" unknown_id
+t_live "unknown ID" unknown_id
 t_live "an ID that is none" bad_id
 t_live "missing bundle" missing_bundle
 t_live "bundle without config.json" bundle_without_config
 t_live "malformed value: file, line, key" malformed_value
 t_live "unknown key: file, line" unknown_key
 t_live "malformed node configuration" malformed_node_conf
-t "root hash that does not match" wrong_root_hash
+t_live "root hash that does not match" wrong_root_hash
 t_live "missing image" missing_image
 t_live "missing QEMU" missing_qemu
-t "kernel that is none" kernel_that_is_none
+t_live "kernel that is none" kernel_that_is_none
 t "kernel that panics" kernel_panics
 t "agent that never answers" agent_never_answers
-t "command that is not there" command_that_is_not_there
-t "no room for the state" full_run_directory
+t_live "command that is not there" command_that_is_not_there
+t_live "no room for the state" full_run_directory

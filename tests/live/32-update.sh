@@ -507,11 +507,11 @@ wrong_calls() {
         assert_status 0 kata-image list
 }
 
-t "a new pair while a sandbox runs" new_pair_while_a_sandbox_runs
+t_live "a new pair while a sandbox runs" new_pair_while_a_sandbox_runs
 t_live "the files of a running sandbox stay" files_stay_for_a_sandbox
 t_live "a sandbox with a guest of its own" pinned_sandbox
 t_live "damaged pairs are refused" damaged_pairs
-t "a guest that panics is not installed" pair_that_panics
+t_live "a guest that panics is not installed" pair_that_panics
 t_live "a kernel of another release is not installed" pair_with_another_release
 t_live "install killed at each step of the copy" install_killed_while_copying
 t_live "install killed around the boot test" install_killed_around_the_boot

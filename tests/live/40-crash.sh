@@ -138,11 +138,11 @@ CONF
 }
 
 t "kill -9 of the VMM" vmm_killed
-t "kill of the scope" scope_killed
+t_live "kill of the scope" scope_killed
 t "kill -9 of the supervisor: the machine is taken over" supervisor_killed
-t "kill -9 of the supervisor twice" supervisor_killed_twice
+t_live "kill -9 of the supervisor twice" supervisor_killed_twice
 t "kill -9 of the supervisor, then stop" supervisor_killed_then_stop_at_once
 t "kill -9 of the supervisor while booting" supervisor_killed_while_booting
-t "kill -9 of virtiofsd" virtiofsd_killed
-t "a VMM that hangs" vmm_stopped_by_signal
+t_live "kill -9 of virtiofsd" virtiofsd_killed
+t_live "a VMM that hangs" vmm_stopped_by_signal
 t "a container that runs out of memory" container_out_of_memory

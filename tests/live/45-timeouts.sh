@@ -28,4 +28,4 @@ unit_waits_for_the_deadlines() {
         assert_journal KATA_SANDBOX_ID=patient "MESSAGE~Sandbox 'patient' stopped"
 }
 
-t "the unit waits as long as kata.conf says" unit_waits_for_the_deadlines
+t_live "the unit waits as long as kata.conf says" unit_waits_for_the_deadlines

@@ -144,9 +144,9 @@ journald_restart() {
 }
 
 t "many lines as fast as possible" flood
-t "the rate limit says what it drops" rate_limit_says_what_it_drops
+t_live "the rate limit says what it drops" rate_limit_says_what_it_drops
 t "hostile bytes" hostile_bytes
 t "fields of guest entries" hostile_kernel_and_agent_records
 t "a line of 1 MiB" long_line
 t "the tail of the output" tail_is_not_lost
-t "journald restarts" journald_restart
+t_live "journald restarts" journald_restart

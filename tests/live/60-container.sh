@@ -169,7 +169,7 @@ share_is_sealed() {
 }
 
 t "from a root directory" from_a_root_directory
-t "as a user, read-only" as_a_user_read_only
-t "from a bundle" from_a_bundle
-t "symlinks in the root file system" host_is_not_reachable_through_symlinks
+t_live "as a user, read-only" as_a_user_read_only
+t_live "from a bundle" from_a_bundle
+t_live "symlinks in the root file system" host_is_not_reachable_through_symlinks
 t "the shared directory is sealed" share_is_sealed
