@@ -45,9 +45,14 @@ process_alive() {
         [[ -n $state && $state != [ZX] ]]
 }
 
-# Removes a cgroup with everything below it; kills what is left in it.
+# Removes a cgroup with everything below it; kills what is left in it. Where the machine has cgroup v1 as well,
+# systemd-nspawn makes one of the same name in its hierarchies.
 node_remove_cgroup() {
-        local cgroup=$1 deadline=$((SECONDS + 5))
+        local cgroup=$1 deadline=$((SECONDS + 5)) mount
+        while read -r mount; do
+                [[ ! -d $mount/${cgroup##*/} ]] ||
+                        find "$mount/${cgroup##*/}" -depth -type d -exec rmdir {} + 2>/dev/null || true
+        done < <(findmnt -n -r -t cgroup -o TARGET || true)
         [[ -d $cgroup ]] || return 0
         [[ ! -e $cgroup/cgroup.kill ]] || echo 1 >"$cgroup/cgroup.kill" 2>/dev/null || true
         until find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null; do
