@@ -6,6 +6,8 @@
  */
 
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/wait.h>
@@ -362,6 +364,9 @@ int main(int argc, char *argv[])
                 return 77;
         }
 
+        /* As in a guest: systemd makes all mounts of a host shared. */
+        ASSERT_OK(unshare(CLONE_NEWNS));
+        ASSERT_OK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
         umask(022);
         ASSERT_NOT_NULL(mkdtemp(base));
         ASSERT_OK(chmod(base, 0755));

@@ -4,6 +4,8 @@
 # Builds of the checkout inside a tree, as an ordinary user and without network. The meson directory of
 # a release and variant is kept, so a warm build takes seconds; what is installed is cached by content.
 
+# Changes of build_install() count this up.
+BUILD_RECIPE=2
 # No user of any machine should have this number: what it builds is installed in nodes as root.
 BUILD_UID=60600
 
@@ -69,7 +71,7 @@ build_compile() {
 build_get() {
         local release=$1
         tree_get "$release"
-        cache_key "${REPLY##*/}" - < <(build_manifest)
+        cache_key "$BUILD_RECIPE" "${REPLY##*/}" - < <(build_manifest)
         cache_get "install-$release" "$REPLY" build_install "$release"
 }
 
@@ -83,6 +85,11 @@ build_install() {
                 enter --root "$REPLY" --rw "$BUILD_DIR/src:/src" --rw "$BUILD_DIR/build:/build" \
                 --rw "$dir:/dest" --chdir /build -- \
                 meson install --no-rebuild --strip --destdir /dest
+        # Tests that need a machine of their own: they run in nodes, see tests/live/05-programs.sh.
+        mkdir -p "$dir/usr/libexec/kata-tests"
+        find "$BUILD_DIR/build" -maxdepth 3 -type f -perm -u+x -name 'test-*live*' \
+                -exec cp -t "$dir/usr/libexec/kata-tests" {} +
+        chown -R root:root "$dir/usr/libexec/kata-tests"
         cache_unlock "$BUILD_LOCK"
         # The layer's own directories hide those of the tree below.
         find "$dir" -type d -exec chmod 755 {} +

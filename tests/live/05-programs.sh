@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Test programs that need a machine of their own: root, a cgroup tree, a running systemd. They are those that are
+# named test-*live* where they are built, and come with the node.
+set -euo pipefail
+# shellcheck source=tests/live/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+PROGRAMS=/usr/libexec/kata-tests
+
+# A program says "skipped: REASON" and ends with 77 if it can not run here.
+run_program() {
+        run "$PROGRAMS/$PROGRAM"
+        if ((RUN_STATUS == 77)); then
+                skip "$(sed -n 's/^skipped: //p' <<<"$RUN_OUTPUT" | tail -n 1)"
+        fi
+        ((RUN_STATUS == 0)) || fail "$PROGRAM ended with status $RUN_STATUS"
+}
+
+programs_are_there() {
+        assert_contains "$(ls "$PROGRAMS")" test-container-live
+}
+
+t "test programs are there" programs_are_there
+for program in "$PROGRAMS"/*; do
+        PROGRAM=${program##*/}
+        t "$PROGRAM" run_program
+done
