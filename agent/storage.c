@@ -12,7 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/guest-devices.h"
 #include "agent/worker.h"
 #include "basic/error.h"
 #include "basic/fd.h"
@@ -149,6 +148,24 @@ static int worker_open_target(const char *path, mode_t mode)
         return TAKE_FD(fd);
 }
 
+static int worker_wait_device(const char *path)
+{
+        usec_t end = now_usec() + DEVICE_WAIT_USEC;
+
+        for (;;) {
+                struct timespec ts = { .tv_nsec = 10000000 };
+                struct stat st;
+
+                if (stat(path, &st) >= 0)
+                        return S_ISBLK(st.st_mode) ? 0 : -ENOTBLK;
+                if (errno != ENOENT)
+                        return negative_errno();
+                if (now_usec() > end)
+                        return -ENODEV;
+                (void) nanosleep(&ts, NULL);
+        }
+}
+
 static int worker_mount_one(const StoragePlan *plan, char **reterr_message)
 {
         _cleanup_close_ int fd = -EBADF;
@@ -162,7 +179,7 @@ static int worker_mount_one(const StoragePlan *plan, char **reterr_message)
                 return 0;
 
         if (plan->wait_for_source) {
-                r = device_node_wait(plan->source, S_IFBLK, DEVICE_WAIT_USEC);
+                r = worker_wait_device(plan->source);
                 if (r < 0)
                         return error_setf(reterr_message, r, "%s for %s: %s", plan->source, plan->target,
                                           strerror(-r));
