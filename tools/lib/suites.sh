@@ -8,7 +8,7 @@
 
 SUITES=(lint unit sanitize fuzz guest live-trixie live-bookworm vm reproduce)
 FUZZ_SECONDS=${KATA_FUZZ_SECONDS:-6}
-VM_SUITE_TIMEOUT=2400
+VM_SUITE_TIMEOUT=3000
 REPRODUCE_LATEST=2700
 
 suite_log() {
