@@ -186,10 +186,6 @@ trap t_end EXIT
 
 # --- what a test may need -------------------------------------------------------------------------
 
-need_kvm() {
-        [[ -c /dev/kvm ]] || skip "no /dev/kvm in this node"
-}
-
 need_vhost_vsock() {
         [[ -c /dev/vhost-vsock ]] || skip "no /dev/vhost-vsock in this node"
 }
