@@ -3,6 +3,7 @@
 
 #include <sys/mount.h>
 
+#include "agent/confined-path.h"
 #include "agent/storage.h"
 #include "basic/error.h"
 #include "basic/limits.h"
@@ -159,39 +160,13 @@ const char *const *storage_drivers(void)
         return driver_names;
 }
 
-/* Absolute, below STORAGE_ROOT, no empty, "." or ".." component; slashes at the end are removed. */
-static int plan_target(const char *path, char **ret)
-{
-        _cleanup_free_ char *copy = strdup(path);
-        size_t n;
-
-        if (!copy)
-                return -ENOMEM;
-
-        for (n = strlen(copy); n > 1 && copy[n - 1] == '/'; n--)
-                copy[n - 1] = '\0';
-        if (!startswith(copy, STORAGE_ROOT "/") || n >= 4096)
-                return -EINVAL;
-
-        for (const char *p = copy; *p;) {
-                size_t k = strcspn(++p, "/");
-
-                if (k == 0 || k > 255 || (k == 1 && *p == '.') || (k == 2 && p[0] == '.' && p[1] == '.'))
-                        return -EINVAL;
-                p += k;
-        }
-
-        *ret = TAKE_PTR(copy);
-        return 0;
-}
-
 int storage_plan(const Grpc__Storage *storage, StoragePlan *ret, char **reterr_message)
 {
         _cleanup_(storage_plan_done) StoragePlan plan = { .mode = 0755, .shared = storage->shared };
         const Driver *driver = NULL;
         int r;
 
-        r = plan_target(storage->mount_point, &plan.target);
+        r = confined_normalize(storage->mount_point, STORAGE_ROOT, &plan.target);
         if (r == -EINVAL)
                 return error_setf(reterr_message, r, "storage mount point '%s' is not a path below "
                                   STORAGE_ROOT "/", storage->mount_point);

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/confined-path.h"
+#include "agent/guest-devices.h"
 #include "agent/worker.h"
 #include "basic/error.h"
 #include "basic/fd.h"
@@ -116,70 +118,20 @@ static Job *job_free(Job *job)
 
 DEFINE_CLEANUP_FUNC(Job *, job_free)
 
-/* Opens path component by component, so that no symlink is followed; makes what is missing. */
-static int worker_open_target(const char *path, mode_t mode)
-{
-        _cleanup_close_ int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        _cleanup_free_ char *copy = strdup(path);
-        char *name, *save = NULL;
-
-        if (fd < 0)
-                return negative_errno();
-        if (!copy)
-                return -ENOMEM;
-
-        for (name = strtok_r(copy, "/", &save); name;) {
-                char *following = strtok_r(NULL, "/", &save);
-                bool made = mkdirat(fd, name, 0755) >= 0;
-                int sub;
-
-                sub = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                if (sub < 0)
-                        return negative_errno();
-                if (made && !following && fchmodat(fd, name, mode, 0) < 0) {
-                        safe_close(sub);
-                        return negative_errno();
-                }
-                safe_close(fd);
-                fd = sub;
-                name = following;
-        }
-
-        return TAKE_FD(fd);
-}
-
-static int worker_wait_device(const char *path)
-{
-        usec_t end = now_usec() + DEVICE_WAIT_USEC;
-
-        for (;;) {
-                struct timespec ts = { .tv_nsec = 10000000 };
-                struct stat st;
-
-                if (stat(path, &st) >= 0)
-                        return S_ISBLK(st.st_mode) ? 0 : -ENOTBLK;
-                if (errno != ENOENT)
-                        return negative_errno();
-                if (now_usec() > end)
-                        return -ENODEV;
-                (void) nanosleep(&ts, NULL);
-        }
-}
-
 static int worker_mount_one(const StoragePlan *plan, char **reterr_message)
 {
         _cleanup_close_ int fd = -EBADF;
         char path[32];
         int r;
 
-        fd = worker_open_target(plan->target, (mode_t) plan->mode);
+        fd = confined_make_dirs(AT_FDCWD, plan->target, (mode_t) plan->mode, NULL);
         if (fd < 0)
                 return error_setf(reterr_message, fd, "mount point %s: %s", plan->target, strerror(-fd));
         if (!plan->fstype)
                 return 0;
 
         if (plan->wait_for_source) {
-                r = worker_wait_device(plan->source);
+                r = device_node_wait(plan->source, S_IFBLK, DEVICE_WAIT_USEC);
                 if (r < 0)
                         return error_setf(reterr_message, r, "%s for %s: %s", plan->source, plan->target,
                                           strerror(-r));
@@ -266,6 +218,18 @@ static void on_unmounted(int error, const char *message, void *userdata)
                 entry_free(job->table, job->entries[i]);
         if (job->done)
                 job->done(error, message, job->userdata);
+}
+
+int storage_table_lookup(const StorageTable *table, const char *target, const StoragePlan **ret)
+{
+        const Entry *entry = find_entry(table, target);
+
+        if (!entry)
+                return -ENOENT;
+        if (entry->pending)
+                return -EBUSY;
+        *ret = &entry->plan;
+        return 0;
 }
 
 bool storage_table_holds(const StorageTable *table, const char *holder)
