@@ -94,6 +94,13 @@
 #define POLICY_RULES_MAX 1024U
 #define DNS_LINES_MAX 64U
 
+/* Guest network: one request to the kernel, and what there may be of each kind. */
+#define NETLINK_REQUEST_MAX KIB(4)
+#define NET_LINKS_MAX 512U
+#define NET_ADDRESSES_MAX 1024U
+#define NET_ROUTES_MAX 4096U
+#define NET_NEIGHBORS_MAX 4096U
+
 /* Debug console: shells at a time on either side, bytes on the way in each direction. */
 #define DEBUG_SESSIONS_MAX 8U
 #define DEBUG_RING_SIZE KIB(16)
