@@ -57,6 +57,7 @@ struct GuestContainer {
         bool exited;
         int status;
         Waiter *waiters;
+        TerminationLog termination_log;
 };
 
 const char *guest_container_id(const GuestContainer *gc)
@@ -94,6 +95,11 @@ StdioOut *guest_container_stderr(const GuestContainer *gc)
 StdioIn *guest_container_stdin(const GuestContainer *gc)
 {
         return gc->in;
+}
+
+const TerminationLog *guest_container_termination_log(const GuestContainer *gc)
+{
+        return &gc->termination_log;
 }
 
 static void answer_waiters(GuestContainer *gc)
@@ -157,6 +163,7 @@ GuestContainer *guest_container_free(GuestContainer *gc)
         for (unsigned i = 0; i < ELEMENTSOF(gc->out); i++)
                 stdio_out_free(gc->out[i]);
         stdio_in_free(gc->in);
+        termination_log_done(&gc->termination_log);
         free(gc->fail_message);
         free(gc->id);
         free(gc);
@@ -535,7 +542,8 @@ void guest_container_create(Sandbox *sandbox, Request *request, const Grpc__Crea
         *gc = (GuestContainer) {
                 .sandbox = sandbox, .next = *list, .input = input, .id = strdup(input->container_id),
         };
-        if (!gc->id) {
+        if (!gc->id || termination_log_plan(input->oci, &gc->termination_log) < 0) {
+                free(gc->id);
                 free(gc);
                 return request_fail_errno(request, -ENOMEM, NULL);
         }

@@ -16,6 +16,7 @@
 #include "agent/sandbox.h"
 #include "agent/server.h"
 #include "agent/stdio-stream.h"
+#include "agent/termination-log.h"
 
 typedef struct GuestContainer GuestContainer;
 
@@ -37,6 +38,9 @@ bool guest_container_exited(const GuestContainer *gc, int *ret_status);
 StdioOut *guest_container_stdout(const GuestContainer *gc);
 StdioOut *guest_container_stderr(const GuestContainer *gc);
 StdioIn *guest_container_stdin(const GuestContainer *gc);
+
+/* Where it leaves its last words; path is NULL if it names no place. */
+const TerminationLog *guest_container_termination_log(const GuestContainer *gc);
 
 /* For the end of the sandbox object itself. */
 GuestContainer *guest_container_free(GuestContainer *gc);

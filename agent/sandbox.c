@@ -30,6 +30,7 @@ struct Sandbox {
         Loop *loop;
         StreamTable *streams;
         StorageTable *storages;
+        Calls *calls;
         SandboxState state;
         char *id;
         Policy *policy;
@@ -72,6 +73,11 @@ void sandbox_set_policy(Sandbox *sandbox, Policy *policy)
 {
         policy_free(sandbox->policy);
         sandbox->policy = policy;
+}
+
+Calls *sandbox_calls(const Sandbox *sandbox)
+{
+        return sandbox->calls;
 }
 
 GuestContainer *sandbox_containers(const Sandbox *sandbox)
@@ -354,6 +360,8 @@ int sandbox_new(Sandbox **ret, Loop *loop, StreamTable *streams, void (*destroye
         };
         r = storage_table_new(&sandbox->storages, loop);
         if (r >= 0)
+                r = calls_new(&sandbox->calls, loop);
+        if (r >= 0)
                 r = loop_add_time(loop, &sandbox->linger_timer, USEC_INFINITY, on_linger_time, sandbox);
         if (r < 0)
                 return r;
@@ -378,6 +386,7 @@ Sandbox *sandbox_free(Sandbox *sandbox)
         }
         loop_source_free(sandbox->linger_timer);
         loop_source_free(sandbox->destroy_timer);
+        calls_free(sandbox->calls);
         storage_table_free(sandbox->storages);
         policy_free(sandbox->policy);
         free(sandbox->id);

@@ -6,6 +6,7 @@
  * when it begins (CreateSandbox) and ends (DestroySandbox, after which the machine goes).
  */
 
+#include "agent/calls.h"
 #include "agent/server.h"
 #include "agent/stdio-stream.h"
 #include "agent/storage.h"
@@ -37,6 +38,7 @@ SandboxState sandbox_state(const Sandbox *sandbox);
 Loop *sandbox_loop(const Sandbox *sandbox);
 StreamTable *sandbox_streams(const Sandbox *sandbox);
 StorageTable *sandbox_storages(const Sandbox *sandbox);
+Calls *sandbox_calls(const Sandbox *sandbox);
 
 /* What the host has restricted itself to; NULL: nothing. */
 const Policy *sandbox_policy(const Sandbox *sandbox);

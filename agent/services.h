@@ -26,6 +26,28 @@ void service_get_guest_details(void *userdata, Request *request, const void *inp
 void service_set_guest_date_time(void *userdata, Request *request, const void *input);
 void service_reseed_random_dev(void *userdata, Request *request, const void *input);
 
+/* service-network.c */
+void service_update_interface(void *userdata, Request *request, const void *input);
+void service_update_routes(void *userdata, Request *request, const void *input);
+void service_list_interfaces(void *userdata, Request *request, const void *input);
+void service_list_routes(void *userdata, Request *request, const void *input);
+void service_add_arp_neighbors(void *userdata, Request *request, const void *input);
+void service_get_iptables(void *userdata, Request *request, const void *input);
+void service_set_iptables(void *userdata, Request *request, const void *input);
+
+/* service-files.c */
+void service_copy_file(void *userdata, Request *request, const void *input);
+void service_get_diagnostic_data(void *userdata, Request *request, const void *input);
+
+/* service-volume.c */
+void service_get_volume_stats(void *userdata, Request *request, const void *input);
+void service_resize_volume(void *userdata, Request *request, const void *input);
+void service_update_ephemeral_mounts(void *userdata, Request *request, const void *input);
+void service_remove_stale_virtiofs_share_mounts(void *userdata, Request *request, const void *input);
+void service_add_swap(void *userdata, Request *request, const void *input);
+void service_add_swap_path(void *userdata, Request *request, const void *input);
+void service_mem_hotplug_by_probe(void *userdata, Request *request, const void *input);
+
 /* service-container.c */
 void service_create_sandbox(void *userdata, Request *request, const void *input);
 void service_destroy_sandbox(void *userdata, Request *request, const void *input);

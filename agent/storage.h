@@ -48,5 +48,8 @@ int storage_table_mount(StorageTable *table, Grpc__Storage *const *storages, siz
 /* Unmounts what nobody else holds; holder NULL: everything. done as above, errors are for the log. */
 int storage_table_release(StorageTable *table, const char *holder, StorageDone done, void *userdata);
 
+/* What is mounted at a target in normal form: -ENOENT, -EBUSY while a request is at it. */
+int storage_table_lookup(const StorageTable *table, const char *target, const StoragePlan **ret);
+
 /* Anything to release for this holder. */
 bool storage_table_holds(const StorageTable *table, const char *holder);

@@ -93,6 +93,9 @@
 #define POLICY_SIZE_MAX KIB(64)
 #define POLICY_RULES_MAX 1024U
 #define DNS_LINES_MAX 64U
+/* Requests at work in forked children, and what one of them may hand back. */
+#define CALLS_MAX 32U
+#define CALL_ANSWER_MAX (TTRPC_PAYLOAD_MAX - KIB(4))
 
 /* Guest network: one request to the kernel, and what there may be of each kind. */
 #define NETLINK_REQUEST_MAX KIB(4)
@@ -100,6 +103,14 @@
 #define NET_ADDRESSES_MAX 1024U
 #define NET_ROUTES_MAX 4096U
 #define NET_NEIGHBORS_MAX 4096U
+/* Rules in iptables-restore format, either way, and the end of what the program complains about. */
+#define IPTABLES_RULES_MAX CALL_ANSWER_MAX
+#define IPTABLES_ERROR_MAX 400U
+#define PCI_PATH_HOPS_MAX 8U
+#define MEMORY_PROBES_MAX 1024U
+/* What kubelet keeps of a container's last message. */
+#define TERMINATION_LOG_MAX KIB(4)
+#define MOUNTINFO_MAX MIB(4)
 
 /* Debug console: shells at a time on either side, bytes on the way in each direction. */
 #define DEBUG_SESSIONS_MAX 8U
