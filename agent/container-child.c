@@ -163,7 +163,7 @@ static int write_attributes(const ContainerPlan *plan, char **reterr_message)
         int r;
 
         if (proc_fd < 0)
-                return proc_fd;
+                return error_prefixf(reterr_message, proc_fd, "procfs");
 
         for (size_t i = 0; i < plan->n_sysctls; i++) {
                 _cleanup_free_ char *path = NULL;
@@ -177,6 +177,9 @@ static int write_attributes(const ContainerPlan *plan, char **reterr_message)
                                         strerror(-r));
         }
 
+        /* In a user namespace the agent has done it. */
+        if (plan->namespaces & CLONE_NEWUSER)
+                return 0;
         return process_set_oom_score(&plan->process, proc_fd, reterr_message);
 }
 
@@ -189,6 +192,12 @@ static int set_up(const ChildContext *c, Strv *ret_env, char **ret_program, char
         if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setsid() < 0)
                 return negative_errno();
         umask(0);
+
+        if (plan->namespaces & CLONE_NEWUSER) {
+                r = userns_enter(SYNC_FD, reterr_message);
+                if (r < 0)
+                        return r;
+        }
 
         r = set_up_namespaces(plan, reterr_message);
         if (r >= 0)

@@ -21,6 +21,8 @@ ContainerPlan *container_plan_free(ContainerPlan *plan)
 
         free(plan->id);
         free(plan->root);
+        id_map_done(&plan->uid_map);
+        id_map_done(&plan->gid_map);
         free(plan->hostname);
         for (size_t i = 0; i < plan->n_mounts; i++)
                 mount_entry_done(&plan->mounts[i]);
@@ -62,8 +64,6 @@ static int refuse_unsupported(const Grpc__Spec *spec, char **reterr_message)
         if (h && (h->n_createcontainer > 0 || h->n_startcontainer > 0))
                 return unsupported(reterr_message, "a createContainer or startContainer hook");
 
-        if (l->n_uidmappings > 0 || l->n_gidmappings > 0)
-                return unsupported(reterr_message, "an id mapping");
         if (!isempty(l->mountlabel))
                 return unsupported(reterr_message, "mountLabel");
         if (l->intelrdt && !isempty(l->intelrdt->l3cacheschema))
@@ -98,7 +98,7 @@ static int parse_root(ContainerPlan *plan, const Grpc__Spec *spec, char **reterr
 
 static const struct {
         const char *type;
-        uint64_t flag;          /* 0: refused */
+        uint64_t flag;
 } namespace_types[] = {
         { "pid", CLONE_NEWPID },
         { "mount", CLONE_NEWNS },
@@ -106,8 +106,9 @@ static const struct {
         { "uts", CLONE_NEWUTS },
         { "network", CLONE_NEWNET },
         { "cgroup", CLONE_NEWCGROUP },
-        { "user", 0 },
-        { "time", 0 },
+        { "user", CLONE_NEWUSER },
+        /* Without offsets, for which the message has no field. */
+        { "time", CLONE_NEWTIME },
 };
 
 static int parse_namespaces(ContainerPlan *plan, const Grpc__Linux *l, char **reterr_message)
@@ -123,9 +124,6 @@ static int parse_namespaces(ContainerPlan *plan, const Grpc__Linux *l, char **re
                 if (k == ELEMENTSOF(namespace_types))
                         return error_setf(reterr_message, -EINVAL, "unknown namespace '%.50s'",
                                         ns->type);
-                if (namespace_types[k].flag == 0)
-                        return error_setf(reterr_message, -EOPNOTSUPP,
-                                          "a namespace of type '%s' is not supported", ns->type);
                 if (!isempty(ns->path)) {
                         /* A network namespace of the host became the network of this VM. */
                         if (namespace_types[k].flag == CLONE_NEWNET)
@@ -397,6 +395,17 @@ static int parse_sysctls(ContainerPlan *plan, const Grpc__Linux *l, char **reter
 }
 
 static int parse_linux(ContainerPlan *plan, const Grpc__Spec *spec, char **reterr_message)
+static int parse_id_maps(ContainerPlan *plan, const Grpc__Linux *l, char **reterr_message)
+{
+        int r;
+
+        r = id_map_parse(&plan->uid_map, l->uidmappings, l->n_uidmappings, "uidMappings", reterr_message);
+        if (r >= 0)
+                r = id_map_parse(&plan->gid_map, l->gidmappings, l->n_gidmappings, "gidMappings",
+                                 reterr_message);
+        return r < 0 ? r : userns_check(plan, reterr_message);
+}
+
 {
         const Grpc__Linux *l = spec->linux;
         int r;
@@ -420,6 +429,8 @@ static int parse_linux(ContainerPlan *plan, const Grpc__Spec *spec, char **reter
                 r = parse_sysctls(plan, l, reterr_message);
         if (r >= 0)
                 r = cgroup_name_from_path(l->cgroupspath, plan->id, &plan->cgroup_name);
+        if (r >= 0)
+                r = parse_id_maps(plan, l, reterr_message);
         if (r >= 0)
                 r = cgroup_settings_from_spec(&plan->cgroup, l->resources, reterr_message);
         if (r >= 0 && l->seccomp)

@@ -10,6 +10,7 @@
 #include "agent/cgroup.h"
 #include "agent/container-process-plan.h"
 #include "agent/container-seccomp.h"
+#include "agent/container-userns.h"
 #include "agent/devices.h"
 #include "agent/mounts.h"
 
@@ -25,6 +26,7 @@ typedef struct ContainerPlan {
         uint64_t root_propagation;      /* MS_*, 0: private */
         uint64_t namespaces;            /* CLONE_NEW* for clone3(2); always CLONE_NEWNS */
         bool cgroup_namespace;          /* by unshare(2), once inside the cgroup */
+        IdMap uid_map, gid_map;         /* with CLONE_NEWUSER only */
         char *hostname;                 /* NULL: not set */
 
         MountEntry *mounts;

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -91,7 +92,9 @@ static int make_devices(const ContainerPlan *plan, int root_fd, char **reterr_me
         if (dev_fd < 0)
                 return error_setf(reterr_message, dev_fd, "/dev: %s", strerror(-dev_fd));
 
-        return devices_make(dev_fd, plan->devices, plan->n_devices, reterr_message);
+        return plan->namespaces & CLONE_NEWUSER
+                       ? userns_bind_devices(dev_fd, plan->devices, plan->n_devices, reterr_message)
+                       : devices_make(dev_fd, plan->devices, plan->n_devices, reterr_message);
 }
 
 static int protect_path(int root_fd, const char *path)

@@ -241,12 +241,19 @@ static pid_t clone_child(uint64_t flags, int cgroup_fd, int *ret_pidfd)
 static int spawn(Container *c, const ContainerPlan *plan, const char *cgroup_root,
                 const ContainerIo *io, char **reterr_message)
 {
+        const int fds[] = { io->stdin_fd, io->stdout_fd, io->stderr_fd };
         _cleanup_free_ char *cgroup_path = NULL;
+        bool user = plan->namespaces & CLONE_NEWUSER;
         int pair[2], pidfd = -EBADF, r;
         pid_t pid;
 
         if (asprintf(&cgroup_path, "%s/%s/%s", cgroup_root, CGROUP_PARENT, plan->cgroup_name) < 0)
                 return -ENOMEM;
+        if (user) {
+                r = userns_hand_over(plan, fds, ELEMENTSOF(fds), c->cgroup.fd, reterr_message);
+                if (r < 0)
+                        return r;
+        }
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
                 return negative_errno();
 
@@ -279,6 +286,14 @@ static int watch(Container *c)
         ref.fd = fcntl(c->init.fd, F_DUPFD_CLOEXEC, 3);
         if (ref.fd < 0)
                 return negative_errno();
+
+        if (user) {
+                r = userns_set_up(plan, pid, reterr_message);
+                if (r < 0)
+                        return r;
+                if (send(c->sync_fd, "", 1, MSG_NOSIGNAL) < 0)
+                        return negative_errno();
+        }
 
         r = loop_add_child(c->loop, &c->child_source, &ref, on_child, c);
         if (r < 0)

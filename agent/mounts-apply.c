@@ -137,6 +137,34 @@ static int new_fs(const MountEntry *entry, char **reterr_message)
                         entry->source, &options, reterr_message);
 }
 
+/*
+ * In a user namespace whose root does not own the network namespace a sysfs cannot be made. The guest's
+ * shows the same; with all that is mounted below it, which the kernel does not let go, and read-only.
+ */
+static int new_sysfs(const MountEntry *entry, char **reterr_message)
+{
+        _cleanup_free_ char *message = NULL;
+        _cleanup_close_ int fd = -EBADF, sys_fd = -EBADF;
+        int r;
+
+        fd = new_fs(entry, &message);
+        if (fd >= 0)
+                return TAKE_FD(fd);
+        if (fd != -EPERM)
+                return error_setf(reterr_message, fd, "%s", error_text(message, fd));
+
+        sys_fd = open("/sys", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (sys_fd < 0)
+                return negative_errno();
+        r = fd = mount_clone(sys_fd, true);
+        if (r >= 0)
+                r = mount_set_attr(fd, true, MOUNT_ATTR_RDONLY, 0, 0);
+        if (r < 0)
+                return error_setf(reterr_message, r, "the guest's sysfs: %s", strerror(-r));
+
+        return TAKE_FD(fd);
+}
+
 static int new_tree(const MountEntry *entry, int source_fd, int target_fd, int cgroup_fd,
                     char **reterr_message)
 {
@@ -145,6 +173,8 @@ static int new_tree(const MountEntry *entry, int source_fd, int target_fd, int c
                 return mount_clone(source_fd, entry->recursive);
         case MOUNT_KIND_TMPFS:
                 return new_tmpfs(entry, target_fd, reterr_message);
+        case MOUNT_KIND_SYSFS:
+                return new_sysfs(entry, reterr_message);
         case MOUNT_KIND_CGROUP:
                 return cgroup_fd >= 0 ? mount_clone(cgroup_fd, false)
                                       : new_fs(entry, reterr_message);

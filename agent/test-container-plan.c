@@ -154,7 +154,6 @@ TEST(what_is_not_built_is_named)
 {
         Grpc__Hook hook = GRPC__HOOK__INIT, *hook_list[] = { &hook };
         Grpc__Hooks hooks = GRPC__HOOKS__INIT;
-        Grpc__LinuxIDMapping map = GRPC__LINUX_IDMAPPING__INIT, *maps[] = { &map };
         Grpc__LinuxIntelRdt rdt = GRPC__LINUX_INTEL_RDT__INIT;
         Config c;
 
@@ -175,10 +174,6 @@ TEST(what_is_not_built_is_named)
         c.l.intelrdt = &rdt;
         ASSERT_REFUSED(&c, EOPNOTSUPP, "intelRdt");
         config_init(&c);
-        c.l.uidmappings = maps;
-        c.l.n_uidmappings = 1;
-        ASSERT_REFUSED(&c, EOPNOTSUPP, "id mapping");
-        config_init(&c);
         hooks.createcontainer = hook_list;
         hooks.n_createcontainer = 1;
         c.spec.hooks = &hooks;
@@ -190,13 +185,6 @@ TEST(what_is_not_built_is_named)
         c.spec.hooks = &hooks;
         ASSERT_REFUSED(&c, EOPNOTSUPP, "hook");
 
-        static const char *const refused[] = { "user", "time" };
-        for (size_t i = 0; i < 2; i++) {
-                config_init(&c);
-                c.l.n_namespaces = 2;
-                c.ns.type = S(refused[i]);
-                ASSERT_REFUSED(&c, EOPNOTSUPP, refused[i]);
-        }
         config_init(&c);
         c.l.n_namespaces = 2;
         c.ns.type = S("ipc");
@@ -205,6 +193,18 @@ TEST(what_is_not_built_is_named)
         c.ns.path = S("");
         c.ns.type = S("bogus");
         ASSERT_REFUSED(&c, EINVAL, "bogus");
+TEST(time_namespace)
+{
+        _cleanup_(container_plan_freep) ContainerPlan *plan = NULL;
+        Config c;
+
+        config_init(&c);
+        c.l.n_namespaces = 2;
+        c.ns.type = S("time");
+        ASSERT_OK(plan_of(&c, &plan, NULL));
+        ASSERT_EQ(plan->namespaces, CLONE_NEWNS | CLONE_NEWTIME);
+}
+
         c.ns.type = S("mount");
         ASSERT_REFUSED(&c, EINVAL, "twice");
 }

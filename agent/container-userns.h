@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Containers in a user namespace of their own: root inside is an unprivileged user of the guest. The
+ * namespace is made together with the others, which it then owns; what its root may not do is done for it
+ * by the agent before it goes on:
+ *
+ *      agent                                   set-up child
+ *      clone3(CLONE_NEWUSER | ...)
+ *      uid_map, gid_map                        waits for a byte
+ *      oom_score_adj, resource limits
+ *      one byte ------------------------>      becomes root of the namespace
+ *                                              mounts, ..., program
+ *
+ * Device nodes cannot be made inside, so those of the guest are bound into /dev; only the six that every
+ * container has are there for that. A sysfs cannot be mounted without a network namespace of the
+ * container's own; then the guest's is bound, read-only.
+ */
+
+#include <sys/types.h>
+
+#include "agent/devices.h"
+#include "basic/cleanup.h"
+#include "proto/oci.pb-c.h"
+
+struct ContainerPlan;
+
+typedef struct IdRange {
+        uint32_t inside, outside, n;    /* first ids, number */
+} IdRange;
+
+typedef struct IdMap {
+        IdRange *ranges;
+        size_t n;
+} IdMap;
+
+void id_map_done(IdMap *map);
+
+/* -EINVAL for ranges that are empty, overlap or leave 32 bits; -E2BIG for more than the kernel takes. */
+int id_map_parse(IdMap *ret, Grpc__LinuxIDMapping *const *mappings, size_t n, const char *what,
+                 char **reterr_message);
+/* The id outside, or -ENOENT. */
+int id_map_outside(const IdMap *map, uint32_t inside, uint32_t *ret);
+/* As uid_map wants it, lines of "inside outside n". */
+int id_map_format(const IdMap *map, char **ret);
+
+/* Everything else of the plan fits a user namespace. */
+int userns_check(const struct ContainerPlan *plan, char **reterr_message);
+
+/* In the agent, before clone(): pipes belong to a user that exists inside; the cgroup as well, if wanted. */
+int userns_hand_over(const struct ContainerPlan *plan, const int *fds, size_t n_fds, int cgroup_fd,
+                     char **reterr_message);
+/* In the agent, for the child that waits in userns_enter(). Afterwards it wants one byte. */
+int userns_set_up(const struct ContainerPlan *plan, pid_t pid, char **reterr_message);
+
+/* In the child: waits for the byte, becomes root of the namespace. */
+int userns_enter(int sync_fd, char **reterr_message);
+/* Instead of making nodes: binds those of the guest. */
+int userns_bind_devices(int dev_fd, const DeviceNode *nodes, size_t n, char **reterr_message);
