@@ -66,6 +66,19 @@ static const struct {
         { "SCMP_ARCH_PARISC", SCMP_ARCH_PARISC },
         { "SCMP_ARCH_PARISC64", SCMP_ARCH_PARISC64 },
         { "SCMP_ARCH_RISCV64", SCMP_ARCH_RISCV64 },
+        /* libseccomp 2.6 */
+#ifdef SCMP_ARCH_LOONGARCH64
+        { "SCMP_ARCH_LOONGARCH64", SCMP_ARCH_LOONGARCH64 },
+#endif
+#ifdef SCMP_ARCH_M68K
+        { "SCMP_ARCH_M68K", SCMP_ARCH_M68K },
+#endif
+#ifdef SCMP_ARCH_SH
+        { "SCMP_ARCH_SH", SCMP_ARCH_SH },
+#endif
+#ifdef SCMP_ARCH_SHEB
+        { "SCMP_ARCH_SHEB", SCMP_ARCH_SHEB },
+#endif
 };
 
 static const struct {
@@ -116,8 +129,8 @@ static int parse_action(const char *name, int64_t errno_value, uint32_t *ret, ch
         }
 
         if (streq(name, "SCMP_ACT_NOTIFY"))
-                return error_setf(reterr_message, -EOPNOTSUPP, "seccomp: %s is not supported",
-                                  name);
+                return error_setf(reterr_message, -EOPNOTSUPP,
+                                  "seccomp: %s is not supported (nobody listens in the guest)", name);
 
         return error_setf(reterr_message, -EINVAL, "seccomp: unknown action '%.50s'", name);
 }
