@@ -292,12 +292,16 @@ static int add_hugepages(CgroupSettings *s, Grpc__LinuxHugepageLimit *const *lim
                         return error_setf(reterr_message, -EINVAL,
                                         "resources: bad hugepage size '%.20s'", size);
 
-                snprintf(file, sizeof(file), "hugetlb.%s.max", size);
-                r = limits[i]->limit > INT64_MAX
-                            ? add(s, false, file, "max")
-                            : add(s, false, file, "%" PRIu64, limits[i]->limit);
-                if (r < 0)
-                        return r;
+                /* Pages in use, and pages promised to mmap(): without the latter a container that
+                 * maps too much is killed by SIGBUS instead of being refused (Linux 5.7). */
+                for (unsigned k = 0; k < 2; k++) {
+                        snprintf(file, sizeof(file), "hugetlb.%s.%s", size, k == 0 ? "max" : "rsvd.max");
+                        r = limits[i]->limit > INT64_MAX
+                                    ? add(s, k == 1, file, "max")
+                                    : add(s, k == 1, file, "%" PRIu64, limits[i]->limit);
+                        if (r < 0)
+                                return r;
+                }
         }
 
         return 0;

@@ -54,6 +54,7 @@ void cgroup_done(Cgroup *cgroup)
         safe_close(cgroup->fd);
         safe_close(cgroup->parent_fd);
         free(cgroup->name);
+        free(cgroup->path);
         *cgroup = CGROUP_NULL;
 }
 
@@ -149,6 +150,10 @@ int cgroup_create(Cgroup *ret, const char *root, const char *name, char **reterr
         cgroup.name = strdup(name);
         if (!cgroup.name)
                 return -ENOMEM;
+        if (asprintf(&cgroup.path, "%s/%s/%s", root, CGROUP_PARENT, name) < 0) {
+                cgroup.path = NULL;
+                return -ENOMEM;
+        }
 
         r = make_cgroup(cgroup.parent_fd, name);
         if (r < 0)
@@ -306,4 +311,22 @@ int cgroup_signal(const Cgroup *cgroup, int sig)
                 return r;
 
         return c.sent > 0 ? 0 : -ESRCH;
+}
+
+int cgroup_read_key(const Cgroup *cgroup, const char *file, const char *key, uint64_t *ret)
+{
+        _cleanup_free_ char *text = NULL;
+        size_t n = strlen(key);
+        char *save = NULL;
+        int r;
+
+        r = read_file_at(cgroup->fd, file, KIB(4), &text, NULL);
+        if (r < 0)
+                return r;
+
+        for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+                if (strncmp(line, key, n) == 0 && line[n] == ' ')
+                        return parse_u64(line + n + 1, ret);
+
+        return -ENODATA;
 }

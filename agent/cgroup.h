@@ -36,6 +36,19 @@ void cgroup_settings_done(CgroupSettings *settings);
 int cgroup_settings_from_spec(CgroupSettings *ret, const Grpc__LinuxResources *resources,
                               char **reterr_message);
 
+/*
+ * The same for a cgroup with processes in it, in the directory dir_fd: first every old value is read,
+ * which refuses what the kernel does not have before anything is changed; if a write fails, those before
+ * it are undone. Lowering memory.max reclaims in the writer, for seconds if need be: not for the loop.
+ */
+int cgroup_update(int dir_fd, const CgroupSettings *settings, char **reterr_message);
+
+/*
+ * What has to be written into file to undo the writing of value; old_text is the file's content before
+ * that. Knows io.max and io.weight, whose lines are set one by one.
+ */
+int cgroup_undo_value(const char *file, const char *old_text, const char *value, char **ret);
+
 /* cpu.shares (2..262144) → cpu.weight (1..10000) so that the defaults 1024 and 100 meet; 0 → 0. */
 uint64_t cgroup_weight_from_shares(uint64_t shares);
 /* blkio.weight (10..1000) → io.weight (1..10000); 0 → 0. */
@@ -50,6 +63,7 @@ int cgroup_name_from_path(const char *cgroups_path, const char *fallback, char *
 typedef struct Cgroup {
         int parent_fd, fd;      /* directories */
         char *name;
+        char *path;             /* ROOT/kata/NAME, for children that have no descriptors */
 } Cgroup;
 
 #define CGROUP_NULL ((Cgroup) { .parent_fd = -EBADF, .fd = -EBADF })
@@ -68,3 +82,9 @@ int cgroup_signal(const Cgroup *cgroup, int sig);
 
 /* With nested cgroups. 0 when gone, -EBUSY while processes are dying. */
 int cgroup_remove(const Cgroup *cgroup);
+
+/*
+ * "KEY NUMBER" in the lines of a small file of the cgroup (memory.events, cgroup.events). -ENOENT if there
+ * is no such file, -ENODATA if it has no such line.
+ */
+int cgroup_read_key(const Cgroup *cgroup, const char *file, const char *key, uint64_t *ret);

@@ -248,31 +248,32 @@ static int parse_devices(ContainerPlan *plan, const Grpc__Linux *l, char **reter
         return 0;
 }
 
-static int parse_device_rules(ContainerPlan *plan, const Grpc__LinuxResources *resources,
-                              char **reterr_message)
+int device_rules_parse(DeviceRule **ret, size_t *ret_n, const Grpc__LinuxResources *resources,
+                       char **reterr_message)
 {
         size_t n = resources ? resources->n_devices : 0;
+        _cleanup_free_ DeviceRule *rules = NULL;
 
         if (n > SPEC_DEVICE_RULES_MAX)
                 return error_setf(reterr_message, -E2BIG, "more than %u device rules",
                                   SPEC_DEVICE_RULES_MAX);
 
-        plan->device_rules = new0(DeviceRule, n + device_default_rules_n);
-        if (!plan->device_rules)
+        rules = new0(DeviceRule, n + device_default_rules_n);
+        if (!rules)
                 return -ENOMEM;
 
         for (size_t i = 0; i < n; i++) {
                 const Grpc__LinuxDeviceCgroup *d = resources->devices[i];
-                int r = device_rule_parse(&plan->device_rules[i], d->allow, strempty(d->type),
-                                d->major, d->minor, strempty(d->access), reterr_message);
+                int r = device_rule_parse(&rules[i], d->allow, strempty(d->type), d->major, d->minor,
+                                strempty(d->access), reterr_message);
 
                 if (r < 0)
                         return r;
         }
 
-        memcpy(plan->device_rules + n, device_default_rules,
-               device_default_rules_n * sizeof(*plan->device_rules));
-        plan->n_device_rules = n + device_default_rules_n;
+        memcpy(rules + n, device_default_rules, device_default_rules_n * sizeof(*rules));
+        *ret = TAKE_PTR(rules);
+        *ret_n = n + device_default_rules_n;
         return 0;
 }
 
@@ -394,7 +395,6 @@ static int parse_sysctls(ContainerPlan *plan, const Grpc__Linux *l, char **reter
         return 0;
 }
 
-static int parse_linux(ContainerPlan *plan, const Grpc__Spec *spec, char **reterr_message)
 static int parse_id_maps(ContainerPlan *plan, const Grpc__Linux *l, char **reterr_message)
 {
         int r;
@@ -406,6 +406,7 @@ static int parse_id_maps(ContainerPlan *plan, const Grpc__Linux *l, char **reter
         return r < 0 ? r : userns_check(plan, reterr_message);
 }
 
+static int parse_linux(ContainerPlan *plan, const Grpc__Spec *spec, char **reterr_message)
 {
         const Grpc__Linux *l = spec->linux;
         int r;
@@ -418,7 +419,8 @@ static int parse_id_maps(ContainerPlan *plan, const Grpc__Linux *l, char **reter
         if (r >= 0)
                 r = parse_devices(plan, l, reterr_message);
         if (r >= 0)
-                r = parse_device_rules(plan, l->resources, reterr_message);
+                r = device_rules_parse(&plan->device_rules, &plan->n_device_rules, l->resources,
+                                       reterr_message);
         if (r >= 0)
                 r = parse_paths(&plan->masked_paths, l->maskedpaths, l->n_maskedpaths,
                                 "masked paths", reterr_message);
@@ -428,9 +430,9 @@ static int parse_id_maps(ContainerPlan *plan, const Grpc__Linux *l, char **reter
         if (r >= 0)
                 r = parse_sysctls(plan, l, reterr_message);
         if (r >= 0)
-                r = cgroup_name_from_path(l->cgroupspath, plan->id, &plan->cgroup_name);
-        if (r >= 0)
                 r = parse_id_maps(plan, l, reterr_message);
+        if (r >= 0)
+                r = cgroup_name_from_path(l->cgroupspath, plan->id, &plan->cgroup_name);
         if (r >= 0)
                 r = cgroup_settings_from_spec(&plan->cgroup, l->resources, reterr_message);
         if (r >= 0 && l->seccomp)

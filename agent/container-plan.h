@@ -58,3 +58,7 @@ DEFINE_CLEANUP_FUNC(ContainerPlan *, container_plan_free)
  * own.
  */
 int sysctl_check(const char *name, uint64_t namespaces, char **ret_path, char **reterr_message);
+
+/* Rules of the configuration, which may be missing, with the defaults behind them. */
+int device_rules_parse(DeviceRule **ret, size_t *ret_n, const Grpc__LinuxResources *resources,
+                       char **reterr_message);

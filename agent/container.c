@@ -18,6 +18,7 @@
 
 #include "agent/container-child.h"
 #include "agent/container-plan.h"
+#include "agent/container-update.h"
 #include "basic/error.h"
 #include "basic/limits.h"
 
@@ -32,6 +33,7 @@ struct Container {
         bool pid_namespace;
 
         Cgroup cgroup;
+        int device_fd;          /* the device filter, to be replaced */
         PidRef init;            /* for signals; the loop has a pidfd of its own for the exit */
         LoopSource *child_source;
 
@@ -74,6 +76,16 @@ pid_t container_init_pid(const Container *c)
         return c->init.pid;
 }
 
+const Cgroup *container_cgroup(const Container *c)
+{
+        return &c->cgroup;
+}
+
+int *container_device_filter(Container *c)
+{
+        return &c->device_fd;
+}
+
 static Container *container_free(Container *c)
 {
         if (!c)
@@ -84,6 +96,7 @@ static Container *container_free(Container *c)
         loop_source_free(c->child_source);
         safe_close(c->sync_fd);
         pidref_done(&c->init);
+        safe_close(c->device_fd);
         cgroup_done(&c->cgroup);
         free(c->message);
         free(c->id);
@@ -238,17 +251,13 @@ static pid_t clone_child(uint64_t flags, int cgroup_fd, int *ret_pidfd)
         return pid < 0 ? negative_errno() : pid;
 }
 
-static int spawn(Container *c, const ContainerPlan *plan, const char *cgroup_root,
-                const ContainerIo *io, char **reterr_message)
+static int spawn(Container *c, const ContainerPlan *plan, const ContainerIo *io, char **reterr_message)
 {
         const int fds[] = { io->stdin_fd, io->stdout_fd, io->stderr_fd };
-        _cleanup_free_ char *cgroup_path = NULL;
         bool user = plan->namespaces & CLONE_NEWUSER;
         int pair[2], pidfd = -EBADF, r;
         pid_t pid;
 
-        if (asprintf(&cgroup_path, "%s/%s/%s", cgroup_root, CGROUP_PARENT, plan->cgroup_name) < 0)
-                return -ENOMEM;
         if (user) {
                 r = userns_hand_over(plan, fds, ELEMENTSOF(fds), c->cgroup.fd, reterr_message);
                 if (r < 0)
@@ -261,7 +270,7 @@ static int spawn(Container *c, const ContainerPlan *plan, const char *cgroup_roo
         if (pid == 0)
                 container_child_run(&(ChildContext) {
                         .plan = plan,
-                        .cgroup_path = cgroup_path,
+                        .cgroup_path = c->cgroup.path,
                         .io = *io,
                         .sync_fd = pair[1],
                 });
@@ -275,6 +284,14 @@ static int spawn(Container *c, const ContainerPlan *plan, const char *cgroup_roo
         }
 
         c->init = (PidRef) { .pid = pid, .fd = pidfd };
+        if (user) {
+                r = userns_set_up(plan, pid, reterr_message);
+                if (r < 0)
+                        return r;
+                if (send(c->sync_fd, "", 1, MSG_NOSIGNAL) < 0)
+                        return negative_errno();
+        }
+
         return 0;
 }
 
@@ -286,14 +303,6 @@ static int watch(Container *c)
         ref.fd = fcntl(c->init.fd, F_DUPFD_CLOEXEC, 3);
         if (ref.fd < 0)
                 return negative_errno();
-
-        if (user) {
-                r = userns_set_up(plan, pid, reterr_message);
-                if (r < 0)
-                        return r;
-                if (send(c->sync_fd, "", 1, MSG_NOSIGNAL) < 0)
-                        return negative_errno();
-        }
 
         r = loop_add_child(c->loop, &c->child_source, &ref, on_child, c);
         if (r < 0)
@@ -316,7 +325,12 @@ static int set_up_cgroup(Container *c, const ContainerPlan *plan, char **reterr_
         if (r < 0)
                 return r;
 
-        return device_filter_attach(c->cgroup.fd, insns, n, reterr_message);
+        r = device_filter_attach(c->cgroup.fd, insns, n, -EBADF, reterr_message);
+        if (r < 0)
+                return r;
+
+        c->device_fd = r;
+        return 0;
 }
 
 static void abandon(Container *c)
@@ -354,6 +368,7 @@ int container_create_at(Container **ret, Loop *loop, const char *cgroup_root, co
                 .handlers = *handlers,
                 .pid_namespace = plan->namespaces & CLONE_NEWPID,
                 .cgroup = CGROUP_NULL,
+                .device_fd = -EBADF,
                 .init = PIDREF_NULL,
                 .sync_fd = -EBADF,
                 .id = TAKE_PTR(plan->id),
@@ -365,7 +380,7 @@ int container_create_at(Container **ret, Loop *loop, const char *cgroup_root, co
 
         r = set_up_cgroup(c, plan, reterr_message);
         if (r >= 0)
-                r = spawn(c, plan, cgroup_root, io, reterr_message);
+                r = spawn(c, plan, io, reterr_message);
         if (r >= 0)
                 r = watch(c);
         if (r < 0) {

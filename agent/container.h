@@ -10,6 +10,7 @@
  * the tenant's and hostile (symlinks, fifos, exchanged directories), see container-rootfs.h.
  */
 
+#include "agent/cgroup.h"
 #include "agent/loop.h"
 #include "proto/oci.pb-c.h"
 
@@ -84,3 +85,25 @@ const char *container_id(const Container *c);
 ContainerState container_state(const Container *c);
 const char *container_state_to_string(ContainerState state);
 pid_t container_init_pid(const Container *c);   /* as the agent sees it; 0 when not running */
+
+/* Its cgroup, which exists from container_create() until after container_remove(). */
+const Cgroup *container_cgroup(const Container *c);
+
+/*
+ * Other limits for a container that exists, in three steps: a plan that checks everything and changes
+ * nothing; the device rules, exchanged in one step, here; the files of the cgroup, which may wait for the
+ * kernel and so belong into a worker (the plan knows the cgroup by path). Where the last one fails,
+ * container_update_undo() brings the device rules back, the files have been put back already.
+ *
+ * What resources does not mention stays. Device rules are replaced as a whole if there are any. A swap
+ * limit without a memory limit counts from the one in force.
+ */
+typedef struct ContainerUpdate ContainerUpdate;
+
+int container_update_plan(ContainerUpdate **ret, const Container *c, const Grpc__LinuxResources *resources,
+                          char **reterr_message);
+int container_update_devices(Container *c, ContainerUpdate *update, char **reterr_message);
+int container_update_files(const ContainerUpdate *update, char **reterr_message);
+int container_update_undo(Container *c, ContainerUpdate *update);
+ContainerUpdate *container_update_free(ContainerUpdate *update);
+DEFINE_CLEANUP_FUNC(ContainerUpdate *, container_update_free)

@@ -126,7 +126,25 @@ static int bpf_call(int cmd, union bpf_attr *attr)
         return r < 0 ? negative_errno() : r;
 }
 
-int device_filter_attach(int cgroup_fd, const struct bpf_insn *insns, size_t n,
+static int attach(int cgroup_fd, int prog_fd, int old_fd)
+{
+        union bpf_attr attr;
+
+        memset(&attr, 0, sizeof(attr));
+        attr.target_fd = (uint32_t) cgroup_fd;
+        attr.attach_bpf_fd = (uint32_t) prog_fd;
+        attr.attach_type = BPF_CGROUP_DEVICE;
+        /* The tenant may add filters of its own further down; all of them must agree. */
+        attr.attach_flags = BPF_F_ALLOW_MULTI;
+        if (old_fd >= 0) {
+                attr.attach_flags |= BPF_F_REPLACE;
+                attr.replace_bpf_fd = (uint32_t) old_fd;
+        }
+
+        return bpf_call(BPF_PROG_ATTACH, &attr);
+}
+
+int device_filter_attach(int cgroup_fd, const struct bpf_insn *insns, size_t n, int old_fd,
                          char **reterr_message)
 {
         _cleanup_close_ int prog_fd = -EBADF;
@@ -146,17 +164,15 @@ int device_filter_attach(int cgroup_fd, const struct bpf_insn *insns, size_t n,
                 return error_setf(reterr_message, prog_fd, "cannot load the device filter: %s",
                                   strerror(-prog_fd));
 
-        memset(&attr, 0, sizeof(attr));
-        attr.target_fd = (uint32_t) cgroup_fd;
-        attr.attach_bpf_fd = (uint32_t) prog_fd;
-        attr.attach_type = BPF_CGROUP_DEVICE;
-        /* The tenant may add filters of its own further down; all of them must agree. */
-        attr.attach_flags = BPF_F_ALLOW_MULTI;
-
-        r = bpf_call(BPF_PROG_ATTACH, &attr);
+        r = attach(cgroup_fd, prog_fd, old_fd);
         if (r < 0)
                 return error_setf(reterr_message, r, "cannot attach the device filter: %s",
                                 strerror(-r));
 
-        return 0;
+        return TAKE_FD(prog_fd);
+}
+
+int device_filter_restore(int cgroup_fd, int prog_fd, int current_fd)
+{
+        return attach(cgroup_fd, prog_fd, current_fd);
 }

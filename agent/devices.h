@@ -55,6 +55,13 @@ int devices_make(int dev_fd, const DeviceNode *nodes, size_t n, char **reterr_me
  */
 int device_filter_build(const DeviceRule *rules, size_t n, struct bpf_insn **ret, size_t *ret_n);
 
-/* Loads and attaches; the cgroup then holds it. Needs CAP_SYS_ADMIN. */
-int device_filter_attach(int cgroup_fd, const struct bpf_insn *insns, size_t n,
+/*
+ * Loads the program and attaches it. old_fd: the program of an earlier call that this one takes the place
+ * of, with no moment in between, or -EBADF. Returns the descriptor of the new program. Needs
+ * CAP_SYS_ADMIN.
+ */
+int device_filter_attach(int cgroup_fd, const struct bpf_insn *insns, size_t n, int old_fd,
                          char **reterr_message);
+
+/* Puts prog_fd back in the place of current_fd. */
+int device_filter_restore(int cgroup_fd, int prog_fd, int current_fd);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of resource conversion and of the device filter, which is interpreted here. No root. */
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/cgroup.h"
 #include "agent/devices.h"
+#include "basic/fd.h"
 #include "basic/test.h"
 
 #define S(s) ((char *) (s))
@@ -110,6 +114,24 @@ TEST(settings)
         ASSERT_STREQ(setting(&s, "io.weight"), "4950");
         ASSERT_STREQ(setting(&s, "io.max"), "254:1 rbps=4096");
         ASSERT_STREQ(setting(&s, "hugetlb.2MB.max"), "max");
+        ASSERT_STREQ(setting(&s, "hugetlb.2MB.rsvd.max"), "max");
+        cgroup_settings_done(&s);
+
+        /* No swap at all; swap without a limit; a memory limit that says nothing of swap. */
+        memory.swap = 1000;
+        huge.limit = 4 << 20;
+        ASSERT_OK(cgroup_settings_from_spec(&s, &in, NULL));
+        ASSERT_STREQ(setting(&s, "memory.swap.max"), "0");
+        ASSERT_STREQ(setting(&s, "hugetlb.2MB.rsvd.max"), "4194304");
+        cgroup_settings_done(&s);
+        memory.swap = -1;
+        ASSERT_OK(cgroup_settings_from_spec(&s, &in, NULL));
+        ASSERT_STREQ(setting(&s, "memory.max"), "1000");
+        ASSERT_STREQ(setting(&s, "memory.swap.max"), "max");
+        cgroup_settings_done(&s);
+        memory.swap = 0;
+        ASSERT_OK(cgroup_settings_from_spec(&s, &in, NULL));
+        ASSERT_NULL(setting(&s, "memory.swap.max"));
         cgroup_settings_done(&s);
 
         memory = (Grpc__LinuxMemory) GRPC__LINUX_MEMORY__INIT;
@@ -120,6 +142,125 @@ TEST(settings)
         ASSERT_STREQ(setting(&s, "memory.max"), "max");
         ASSERT_STREQ(setting(&s, "memory.swap.max"), "max");
         ASSERT_STREQ(setting(&s, "cpu.max"), "max 20000");
+}
+
+/* Every kind of limit for one device, and weights. */
+TEST(io)
+{
+        Grpc__LinuxResources in = GRPC__LINUX_RESOURCES__INIT;
+        Grpc__LinuxBlockIO io = GRPC__LINUX_BLOCK_IO__INIT;
+        Grpc__LinuxThrottleDevice t = GRPC__LINUX_THROTTLE_DEVICE__INIT, *throttles[] = { &t };
+        Grpc__LinuxWeightDevice w = GRPC__LINUX_WEIGHT_DEVICE__INIT, *weights[] = { &w };
+        static const char *const expected[][2] = {
+                { "io.weight", "4950" },
+                { "io.weight", "254:0 1" },
+                { "io.max", "254:0 rbps=5" },
+                { "io.max", "254:0 wbps=5" },
+                { "io.max", "254:0 riops=5" },
+                { "io.max", "254:0 wiops=5" },
+        };
+        _cleanup_(cgroup_settings_done) CgroupSettings s = {};
+
+        t.major = w.major = 254;
+        t.rate = 5;
+        w.weight = 10;
+        io.weight = 500;
+        io.weightdevice = weights;
+        io.throttlereadbpsdevice = io.throttlewritebpsdevice = io.throttlereadiopsdevice =
+                        io.throttlewriteiopsdevice = throttles;
+        io.n_weightdevice = io.n_throttlereadbpsdevice = io.n_throttlewritebpsdevice =
+                        io.n_throttlereadiopsdevice = io.n_throttlewriteiopsdevice = 1;
+        in.blockio = &io;
+        ASSERT_OK(cgroup_settings_from_spec(&s, &in, NULL));
+        ASSERT_EQ(s.n, ELEMENTSOF(expected));
+        for (size_t i = 0; i < s.n; i++) {
+                ASSERT_STREQ(s.items[i].file, expected[i][0]);
+                ASSERT_STREQ(s.items[i].value, expected[i][1]);
+        }
+}
+
+TEST(undo_values)
+{
+        static const struct {
+                const char *file, *old, *value, *undo;
+        } cases[] = {
+                { "memory.max", "max\n", "4096", "max" },
+                { "cpu.max", "max 100000\n", "5 10", "max 100000" },
+                { "cpuset.cpus", "\n", "0-1", "\n" },
+                { "cpuset.cpus", "", "0-1", "\n" },
+                { "io.max", "8:0 rbps=1 wbps=max riops=max wiops=2\n254:1 rbps=7 wbps=max riops=max wiops=max\n",
+                  "254:1 wbps=9", "254:1 rbps=7 wbps=max riops=max wiops=max" },
+                { "io.max", "8:0 rbps=1 wbps=max riops=max wiops=2\n", "8:01 wbps=9",
+                  "8:01 rbps=max wbps=max riops=max wiops=max" },
+                { "io.max", "", "254:1 wbps=9", "254:1 rbps=max wbps=max riops=max wiops=max" },
+                { "io.weight", "default 100\n254:0 300\n", "500", "default 100" },
+                { "io.weight", "default 100\n254:0 300\n", "254:0 500", "254:0 300" },
+                { "io.weight", "default 100\n", "254:0 500", "254:0 default" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *undo = NULL;
+
+                ASSERT_OK(cgroup_undo_value(cases[i].file, cases[i].old, cases[i].value, &undo));
+                ASSERT_STREQ(undo, cases[i].undo);
+        }
+}
+
+static void put_file(int dir_fd, const char *name, const char *text)
+{
+        int fd = ASSERT_OK(openat(dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+
+        ASSERT_OK(write_full(fd, text, strlen(text)));
+        safe_close(fd);
+}
+
+static void assert_file(int dir_fd, const char *name, const char *text)
+{
+        _cleanup_free_ char *content = NULL;
+
+        ASSERT_OK(read_file_at(dir_fd, name, 100, &content, NULL));
+        ASSERT_STREQ(content, text);
+}
+
+TEST(live_update)
+{
+        char dir[] = "/tmp/test-cgroup-XXXXXX";
+        CgroupSetting items[] = {
+                { .file = S("pids.max"), .value = S("20") },
+                { .file = S("memory.swap.max"), .value = S("0"), .optional = true },
+                { .file = S("memory.max"), .value = S("64") },
+                { .file = S("broken"), .value = S("1") },
+        };
+        CgroupSettings settings = { items, 3 };
+        _cleanup_free_ char *message = NULL;
+        int dir_fd;
+
+        ASSERT_NOT_NULL(mkdtemp(dir));
+        dir_fd = ASSERT_OK(open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC));
+        put_file(dir_fd, "pids.max", "10");
+        put_file(dir_fd, "memory.max", "32");
+        ASSERT_OK(cgroup_update(dir_fd, &settings, NULL));
+        assert_file(dir_fd, "pids.max", "20");
+        assert_file(dir_fd, "memory.max", "64");
+
+        /* A file that the kernel does not have: nothing is touched. */
+        items[0].value = S("30");
+        settings.n = 4;
+        ASSERT_ERROR(cgroup_update(dir_fd, &settings, &message), EOPNOTSUPP);
+        ASSERT_CONTAINS(message, "no 'broken'");
+        assert_file(dir_fd, "pids.max", "20");
+
+        /* The last write fails: /proc/version can be read, and not be written even by root. */
+        settings.n = 3;
+        items[1] = (CgroupSetting) { .file = S("memory.max"), .value = S("99") };
+        items[2] = (CgroupSetting) { .file = S("readonly"), .value = S("1") };
+        ASSERT_OK(symlinkat("/proc/version", dir_fd, "readonly"));
+        ASSERT_TRUE(cgroup_update(dir_fd, &settings, &message) < 0);
+        ASSERT_CONTAINS(message, "cannot set readonly to '1'");
+        assert_file(dir_fd, "pids.max", "20");
+        assert_file(dir_fd, "memory.max", "64");
+        safe_close(dir_fd);
+        ASSERT_OK(rm_rf(dir));
 }
 
 static void refused(const Grpc__LinuxResources *in, int error, const char *text)

@@ -170,6 +170,7 @@
 #define NOTIFY_VERSION_MAX 64U
 /* D-Bus to the service manager. */
 #define UNIT_NAME_MAX 255U
+#define CGROUP_SETTING_MAX KIB(16)
 #define UNIT_PROPS_MAX 64U
 #define UNIT_PROCESSES_MAX 4096U
 #define UNIT_EARLY_JOBS_MAX 4U
