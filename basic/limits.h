@@ -92,6 +92,15 @@
 /* Policy: the text, and patterns of one key in it. */
 #define POLICY_SIZE_MAX KIB(64)
 #define POLICY_RULES_MAX 1024U
+/* Numbers of one container: what is beyond is left out. Linux 6.18 has 80 keys in memory.stat. */
+#define STATS_KEYS_MAX 256U
+#define STATS_DEVICES_MAX 64U
+#define STATS_INTERFACES_MAX 64U
+#define STATS_HUGEPAGES_MAX 8U
+#define STATS_NAME_MAX 64U
+#define STATS_FILE_MAX KIB(32)
+#define CPUS_MAX 8192U             /* NR_CPUS of the largest kernels */
+#define OOM_EVENTS_MAX 256U        /* containers that nobody has asked about */
 #define DNS_LINES_MAX 64U
 /* Requests at work in forked children, and what one of them may hand back. */
 #define CALLS_MAX 32U
@@ -154,23 +163,23 @@
 #define SPEC_DEVICES_MAX 512U
 #define SPEC_DEVICE_RULES_MAX 512U
 #define SPEC_SYSCTLS_MAX 128U
+#define SPEC_ID_MAPPINGS_MAX 340U  /* UID_GID_MAP_MAX_EXTENTS */
 #define SPEC_OPTIONS_MAX 64U
 #define SPEC_THROTTLES_MAX 64U
 #define SPEC_SYSCALL_RULES_MAX 1024U
 #define SPEC_SYSCALL_NAMES_MAX 4096U
 #define CONTAINER_MESSAGE_MAX KIB(1)
 #define CGROUP_PROCS_MAX MIB(1)
+#define CGROUP_SETTING_MAX KIB(16)
 #define CGROUP_DEPTH_MAX 32U
 #define CGROUP_DESCENDANTS_MAX 4096U
 #define CONTAINER_PASSWD_MAX KIB(256)
-#define SPEC_ID_MAPPINGS_MAX 340U  /* UID_GID_MAP_MAX_EXTENTS */
 #define COPY_UP_DEPTH_MAX 64U
 #define CONTAINER_REMOVE_TIMEOUT_SEC 10U
 #define NOTIFY_STATUS_MAX 512U
 #define NOTIFY_VERSION_MAX 64U
 /* D-Bus to the service manager. */
 #define UNIT_NAME_MAX 255U
-#define CGROUP_SETTING_MAX KIB(16)
 #define UNIT_PROPS_MAX 64U
 #define UNIT_PROCESSES_MAX 4096U
 #define UNIT_EARLY_JOBS_MAX 4U
