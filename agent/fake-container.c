@@ -7,6 +7,8 @@
 
 #include "agent/fake-container.h"
 
+#include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -21,9 +23,18 @@ struct Container {
         ContainerIo io;
         LoopSource *timer;
         bool removing;
+        Cgroup cgroup;
+};
+
+struct ContainerUpdate {
+        char path[64];
+        int64_t limit;
+        bool devices;
 };
 
 Container *fake_last;
+char fake_cgroup[64];
+unsigned fake_device_updates, fake_device_undos;
 
 static void destroy(Container *c)
 {
@@ -31,6 +42,7 @@ static void destroy(Container *c)
         c->io.stdin_fd = safe_close(c->io.stdin_fd);
         c->io.stdout_fd = safe_close(c->io.stdout_fd);
         c->io.stderr_fd = safe_close(c->io.stderr_fd);
+        safe_close(c->cgroup.fd);
         free(c->id);
         free(c->command);
         free(c);
@@ -94,8 +106,11 @@ int container_create(Container **ret, Loop *loop, const char *id, const Grpc__Sp
         *c = (Container) {
                 .loop = loop, .id = strdup(id), .command = strdup(spec->process->args[0]),
                 .handlers = *handlers,
+                .cgroup = CGROUP_NULL,
                 .io = { keep(io->stdin_fd), keep(io->stdout_fd), keep(io->stderr_fd) },
         };
+        if (fake_cgroup[0])
+                c->cgroup.fd = open(fake_cgroup, O_PATH | O_DIRECTORY | O_CLOEXEC);
         (void) loop_add_time(loop, &c->timer, 0, advance, c);
         fake_last = *ret = c;
         return 0;
@@ -144,6 +159,58 @@ const char *container_state_to_string(ContainerState state)
 pid_t container_init_pid(const Container *c)
 {
         return c->state == CONTAINER_RUNNING ? 4711 : 0;
+}
+
+const Cgroup *container_cgroup(const Container *c)
+{
+        return &c->cgroup;
+}
+
+int container_update_plan(ContainerUpdate **ret, const Container *c, const Grpc__LinuxResources *resources,
+                          char **reterr_message)
+{
+        ContainerUpdate *update;
+
+        if (resources->network)
+                return error_setf(reterr_message, EOPNOTSUPP, "network class is not supported");
+
+        update = new0(ContainerUpdate, 1);
+        snprintf(update->path, sizeof(update->path), "%s", fake_cgroup);
+        update->limit = resources->memory ? resources->memory->limit : 0;
+        update->devices = resources->n_devices > 0;
+        *ret = update;
+        return 0;
+}
+
+int container_update_devices(Container *c, ContainerUpdate *update, char **reterr_message)
+{
+        fake_device_updates += update->devices;
+        return 0;
+}
+
+int container_update_undo(Container *c, ContainerUpdate *update)
+{
+        fake_device_undos += update->devices;
+        return 0;
+}
+
+int container_update_files(const ContainerUpdate *update, char **reterr_message)
+{
+        char path[96], text[32];
+
+        if (update->limit == 13)
+                return error_setf(reterr_message, EBUSY, "thirteen");
+        if (update->limit == 0)
+                return 0;
+        snprintf(path, sizeof(path), "%s/memory.max", update->path);
+        snprintf(text, sizeof(text), "%" PRIi64, update->limit);
+        return write_string_file_at(AT_FDCWD, path, text);
+}
+
+ContainerUpdate *container_update_free(ContainerUpdate *update)
+{
+        free(update);
+        return NULL;
 }
 
 void fake_print(Container *c, const char *out, const char *err)

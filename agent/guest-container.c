@@ -43,6 +43,7 @@ struct GuestContainer {
         char *id;
         GuestState state;
         Container *engine;
+        GuestResources *resources;      /* while LIVE */
 
         StdioOut *out[2];       /* stdout, stderr */
         StdioIn *in;
@@ -73,6 +74,11 @@ GuestContainer *guest_container_next(const GuestContainer *gc)
 Container *guest_container_engine(const GuestContainer *gc)
 {
         return gc->state == GUEST_LIVE ? gc->engine : NULL;
+}
+
+GuestResources *guest_container_resources(const GuestContainer *gc)
+{
+        return gc->resources;
 }
 
 bool guest_container_exited(const GuestContainer *gc, int *ret_status)
@@ -159,6 +165,7 @@ GuestContainer *guest_container_free(GuestContainer *gc)
                 free(waiter);
         }
         close_claims(gc);
+        guest_resources_free(gc->resources);
         loop_source_free(gc->remove_timer);
         for (unsigned i = 0; i < ELEMENTSOF(gc->out); i++)
                 stdio_out_free(gc->out[i]);
@@ -246,6 +253,7 @@ static void tear_down(GuestContainer *gc)
 
         gc->state = GUEST_REMOVING;
         close_claims(gc);
+        gc->resources = guest_resources_free(gc->resources);
         if (!gc->engine)
                 return release(gc, 0, NULL);
 
@@ -269,8 +277,14 @@ static void fail(GuestContainer *gc, int error, const char *message)
 static void on_created(Container *c, int error, const char *message, void *userdata)
 {
         GuestContainer *gc = userdata;
+        /* As upstream: the sandbox's own container is not watched. */
+        bool own = streq(gc->id, sandbox_id(gc->sandbox));
         Request *request;
 
+        if (error >= 0)
+                error = guest_resources_new(&gc->resources, sandbox_loop(gc->sandbox),
+                                            sandbox_cgroup_events(gc->sandbox),
+                                            own ? NULL : sandbox_oom_events(gc->sandbox), gc->id, c);
         if (error < 0)
                 return fail(gc, error, message);
 
@@ -305,6 +319,7 @@ static void on_exit_status(Container *c, int status, void *userdata)
         GuestContainer *gc = userdata;
 
         log_info("Container %s exited with status %d", gc->id, status);
+        guest_resources_exited(gc->resources);
         set_exited(gc, status);
 }
 
@@ -580,6 +595,8 @@ void guest_container_start(GuestContainer *gc, Request *request)
         if (gc->start_request)
                 return request_fail(request, TTRPC_FAILED_PRECONDITION,
                                     "container %s is being started already", gc->id);
+        if (guest_resources_paused(gc->resources))
+                return request_fail(request, TTRPC_FAILED_PRECONDITION, "container %s is paused", gc->id);
 
         gc->start_request = request;
         request_on_cancel(request, on_start_cancelled, gc);

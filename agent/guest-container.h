@@ -13,6 +13,7 @@
  */
 
 #include "agent/container.h"
+#include "agent/guest-resources.h"
 #include "agent/sandbox.h"
 #include "agent/server.h"
 #include "agent/stdio-stream.h"
@@ -32,6 +33,8 @@ const char *guest_container_id(const GuestContainer *gc);
 GuestContainer *guest_container_next(const GuestContainer *gc);
 /* NULL while it is not yet made or being removed. */
 Container *guest_container_engine(const GuestContainer *gc);
+/* The same, its cgroup. */
+GuestResources *guest_container_resources(const GuestContainer *gc);
 bool guest_container_exited(const GuestContainer *gc, int *ret_status);
 
 /* NULL if the container has no such stream. */

@@ -51,6 +51,18 @@ static const Method methods[] = {
         { AGENT, "SignalProcess", &grpc__signal_process_request__descriptor, service_signal_process },
         { AGENT, "WaitProcess", &grpc__wait_process_request__descriptor, service_wait_process },
 
+        { AGENT, "UpdateContainer", &grpc__update_container_request__descriptor, service_update_container },
+        { AGENT, "PauseContainer", &grpc__pause_container_request__descriptor, service_pause_container },
+        { AGENT, "ResumeContainer", &grpc__resume_container_request__descriptor, service_resume_container },
+        { AGENT, "StatsContainer", &grpc__stats_container_request__descriptor, service_stats_container },
+        { AGENT, "GetOOMEvent", &grpc__get_oomevent_request__descriptor, service_get_oom_event },
+        { AGENT, "OnlineCPUMem", &grpc__online_cpumem_request__descriptor, service_online_cpu_mem },
+        { AGENT, "GetMetrics", &grpc__get_metrics_request__descriptor, service_get_metrics },
+        { AGENT, "MemAgentMemcgSet", &grpc__mem_agent_memcg_config__descriptor,
+          service_mem_agent_memcg_set },
+        { AGENT, "MemAgentCompactSet", &grpc__mem_agent_compact_config__descriptor,
+          service_mem_agent_compact_set },
+
         { AGENT, "WriteStdin", &grpc__write_stream_request__descriptor, service_write_stdin },
         { AGENT, "ReadStdout", &grpc__read_stream_request__descriptor, service_read_stdout },
         { AGENT, "ReadStderr", &grpc__read_stream_request__descriptor, service_read_stderr },

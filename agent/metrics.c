@@ -43,6 +43,7 @@ void metrics_value(FILE *f, const char *name, const char *label, const char *val
 {
         va_list ap;
 
+        assert(format);
         fputs(name, f);
         if (label || item) {
                 fputc('{', f);

@@ -31,6 +31,10 @@ struct Sandbox {
         StreamTable *streams;
         StorageTable *storages;
         Calls *calls;
+        CgroupEvents *cgroup_events;
+        OomEvents *oom_events;
+        Online *online;
+        uint64_t scrapes;
         SandboxState state;
         char *id;
         Policy *policy;
@@ -78,6 +82,31 @@ void sandbox_set_policy(Sandbox *sandbox, Policy *policy)
 Calls *sandbox_calls(const Sandbox *sandbox)
 {
         return sandbox->calls;
+}
+
+CgroupEvents *sandbox_cgroup_events(const Sandbox *sandbox)
+{
+        return sandbox->cgroup_events;
+}
+
+OomEvents *sandbox_oom_events(const Sandbox *sandbox)
+{
+        return sandbox->oom_events;
+}
+
+Online *sandbox_online(const Sandbox *sandbox)
+{
+        return sandbox->online;
+}
+
+uint64_t sandbox_count_scrape(Sandbox *sandbox)
+{
+        return ++sandbox->scrapes;
+}
+
+const char *sandbox_id(const Sandbox *sandbox)
+{
+        return strempty(sandbox->id);
 }
 
 GuestContainer *sandbox_containers(const Sandbox *sandbox)
@@ -362,6 +391,12 @@ int sandbox_new(Sandbox **ret, Loop *loop, StreamTable *streams, void (*destroye
         if (r >= 0)
                 r = calls_new(&sandbox->calls, loop);
         if (r >= 0)
+                r = cgroup_events_new(&sandbox->cgroup_events, loop);
+        if (r >= 0)
+                r = oom_events_new(&sandbox->oom_events);
+        if (r >= 0)
+                r = online_new(&sandbox->online, loop, "/sys/devices/system");
+        if (r >= 0)
                 r = loop_add_time(loop, &sandbox->linger_timer, USEC_INFINITY, on_linger_time, sandbox);
         if (r < 0)
                 return r;
@@ -389,6 +424,9 @@ Sandbox *sandbox_free(Sandbox *sandbox)
         calls_free(sandbox->calls);
         storage_table_free(sandbox->storages);
         policy_free(sandbox->policy);
+        online_free(sandbox->online);
+        oom_events_free(sandbox->oom_events);
+        cgroup_events_free(sandbox->cgroup_events);
         free(sandbox->id);
         free(sandbox);
         return NULL;

@@ -7,6 +7,9 @@
  */
 
 #include "agent/calls.h"
+#include "agent/cgroup-events.h"
+#include "agent/online.h"
+#include "agent/oom-events.h"
 #include "agent/server.h"
 #include "agent/stdio-stream.h"
 #include "agent/storage.h"
@@ -44,6 +47,16 @@ Calls *sandbox_calls(const Sandbox *sandbox);
 const Policy *sandbox_policy(const Sandbox *sandbox);
 /* Takes policy; the former one is gone. */
 void sandbox_set_policy(Sandbox *sandbox, Policy *policy);
+
+/* What service-resources.c needs. */
+CgroupEvents *sandbox_cgroup_events(const Sandbox *sandbox);
+OomEvents *sandbox_oom_events(const Sandbox *sandbox);
+Online *sandbox_online(const Sandbox *sandbox);
+/* Counts a call of GetMetrics; how many there were. */
+uint64_t sandbox_count_scrape(Sandbox *sandbox);
+
+/* "" before it is created. */
+const char *sandbox_id(const Sandbox *sandbox);
 
 /* Containers, in no order; NULL if there are none. */
 struct GuestContainer *sandbox_containers(const Sandbox *sandbox);

@@ -112,9 +112,11 @@ void service_list_containers(void *userdata, Request *request, const void *input
 
                 *info = (Kata__Systemd__V1__ContainerInfo) KATA__SYSTEMD__V1__CONTAINER_INFO__INIT;
                 info->container_id = (char *) (uintptr_t) guest_container_id(gc);
-                info->state = (char *) (uintptr_t) (engine ? container_state_to_string(
-                                                                     container_state(engine))
-                                                           : "changing");
+                info->state = (char *) (uintptr_t) (!engine ? "changing"
+                                                    : guest_resources_paused(guest_container_resources(gc))
+                                                            ? "paused"
+                                                            : container_state_to_string(
+                                                                      container_state(engine)));
                 info->exited = guest_container_exited(gc, &status);
                 info->exit_status = status;
                 info->pid = engine && !info->exited ? (uint32_t) container_init_pid(engine) : 0;

@@ -13,6 +13,7 @@
 #include "proto/agent.pb-c.h"
 #include "proto/extension.pb-c.h"
 #include "proto/health.pb-c.h"
+#include "proto/memagent.pb-c.h"
 
 /* userdata of the server is the Sandbox. */
 const Method *agent_methods(size_t *ret_n);
@@ -57,6 +58,17 @@ void service_remove_container(void *userdata, Request *request, const void *inpu
 void service_signal_process(void *userdata, Request *request, const void *input);
 void service_wait_process(void *userdata, Request *request, const void *input);
 void service_list_containers(void *userdata, Request *request, const void *input);
+
+/* service-resources.c */
+void service_update_container(void *userdata, Request *request, const void *input);
+void service_pause_container(void *userdata, Request *request, const void *input);
+void service_resume_container(void *userdata, Request *request, const void *input);
+void service_stats_container(void *userdata, Request *request, const void *input);
+void service_get_oom_event(void *userdata, Request *request, const void *input);
+void service_online_cpu_mem(void *userdata, Request *request, const void *input);
+void service_get_metrics(void *userdata, Request *request, const void *input);
+void service_mem_agent_memcg_set(void *userdata, Request *request, const void *input);
+void service_mem_agent_compact_set(void *userdata, Request *request, const void *input);
 
 /* service-stdio.c */
 void service_write_stdin(void *userdata, Request *request, const void *input);

@@ -306,8 +306,8 @@ TEST(metrics)
                 "kata_agent_proc_status{item=\"vmrss\"} 1234\n",
                 "kata_agent_proc_status{item=\"voluntary_ctxt_switches\"} 9\n",
                 "kata_agent_io_stat{item=\"write_bytes\"} 12\n",
-                "# HELP kata_agent_threads Agent process threads\n# TYPE kata_agent_threads gauge\n"
-                "kata_agent_threads 1\n",
+                "# HELP kata_agent_threads Agent process threads\n",
+                "# TYPE kata_agent_threads gauge\nkata_agent_threads 1\n",
                 "kata_agent_total_vm 4096000\n",
                 "kata_agent_process_open_fds 2\n",
                 "kata_guest_cpu_time{cpu=\"total\",item=\"user\"} 10\n",

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Real containers: user and time namespaces, changes of what is there, pauses, numbers. */
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/cgroup-events.h"
+#include "agent/cgroup-stats.h"
+#include "agent/test-container-live.h"
+#include "basic/fd.h"
+
+#define S(s) ((char *) (s))
+#define OUTSIDE 100000U
+
+static Grpc__LinuxIDMapping id_map, *id_maps[] = { &id_map };
+
+static void add_namespace(Run *run, const char *type)
+{
+        size_t i = run->linux_part.n_namespaces++;
+
+        ASSERT_TRUE(i < ELEMENTSOF(run->namespaces));
+        run->namespaces[i] = (Grpc__LinuxNamespace) GRPC__LINUX_NAMESPACE__INIT;
+        run->namespaces[i].type = S(type);
+        run->namespace_list[i] = &run->namespaces[i];
+}
+
+static void user_init(Run *run, const char *script)
+{
+        static const char *const dirs[] = { "rootfs/dev", "rootfs/sys" };
+        char path[256];
+
+        /* Root of the container may not make mount points in somebody else's tree. */
+        for (size_t i = 0; i < ELEMENTSOF(dirs); i++)
+                ASSERT_OK(mkdir_p(host_path(path, sizeof(path), dirs[i]), 0755));
+
+        run_init(run, script);
+        add_namespace(run, "user");
+        id_map = (Grpc__LinuxIDMapping) GRPC__LINUX_IDMAPPING__INIT;
+        id_map.hostid = OUTSIDE;
+        id_map.size = 65536;
+        run->linux_part.uidmappings = run->linux_part.gidmappings = id_maps;
+        run->linux_part.n_uidmappings = run->linux_part.n_gidmappings = 1;
+}
+
+static void run_ok(Run *run)
+{
+        int r = run_all(run);
+
+        if (r != 0)
+                TEST_FAIL("%d: %s; %s", r, strempty(run->message), run->output);
+}
+
+TEST(user_namespace)
+{
+        static char *caps[] = { S("CAP_SYS_ADMIN"), S("CAP_DAC_OVERRIDE") };
+        static char *rw[] = { S("nosuid"), S("noexec"), S("nodev") };
+        static Run run;
+        char path[256];
+        struct stat st;
+
+        user_init(&run, "cat /proc/self/uid_map /proc/self/gid_map; id -u; hostname; cat "
+                        "/proc/self/oom_score_adj; ulimit -n; echo x >/dev/null && echo null; "
+                        "head -c 3 /dev/zero | wc -c; touch /etc/x || echo denied; "
+                        "mount -t tmpfs none /tmp && touch /tmp/x && echo mounted; "
+                        "echo 0 >/sys/fs/cgroup/cgroup.freeze || echo ro; "
+                        "grep -E '^CapEff' /proc/self/status; hostname other && hostname");
+        run.spec.hostname = S("box");
+        run.process.oomscoreadj = 17;
+        run.rlimit.type = S("RLIMIT_NOFILE");
+        run.rlimit.soft = 100;
+        run.rlimit.hard = 200;
+        run.rlimit_list[0] = &run.rlimit;
+        run.process.rlimits = run.rlimit_list;
+        run.process.n_rlimits = 1;
+        run.caps.bounding = run.caps.permitted = run.caps.effective = caps;
+        run.caps.n_bounding = run.caps.n_permitted = run.caps.n_effective = ELEMENTSOF(caps);
+        run_ok(&run);
+        ASSERT_CONTAINS(run.output, "         0     100000      65536\n         0     100000      65536\n"
+                                    "0\nbox\n17\n100\nnull\n3\n");
+        ASSERT_CONTAINS(run.output, "denied\nmounted\n");
+        ASSERT_CONTAINS(run.output, "ro\nCapEff:\t0000000000200002\nother\n");
+        run_done(&run);
+
+        /* Another user, who may open the pipe by name. */
+        user_init(&run, "id -u; id -G; echo again >/dev/stdout");
+        run.user.uid = 1000;
+        run.user.gid = 1001;
+        run_ok(&run);
+        ASSERT_STREQ(run.output, "1000\n1001\nagain\n");
+        run_done(&run);
+
+        /* A writable cgroup is handed over. */
+        user_init(&run, "mkdir /sys/fs/cgroup/sub && echo $$ >/sys/fs/cgroup/sub/cgroup.procs && cat "
+                        "/proc/self/cgroup; stat -c %u /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/cgroup.freeze");
+        run.mounts[run.spec.n_mounts - 1].options = rw;
+        run.mounts[run.spec.n_mounts - 1].n_options = ELEMENTSOF(rw);
+        run_ok(&run);
+        ASSERT_CONTAINS(run.output, "0::/sub\n0\n65534\n");
+        run_done(&run);
+
+        /* Files that root inside makes belong to nobody special outside. */
+        user_init(&run, "touch /vol/made && echo made");
+        ASSERT_OK(mkdir_p(host_path(path, sizeof(path), "shared"), 0755));
+        ASSERT_OK(chown(path, OUTSIDE, OUTSIDE));
+        static char *bind[] = { S("rbind") };
+        ASSERT_OK(mkdir_p(host_path(path, sizeof(path), "rootfs/vol"), 0755));
+        add_mount(&run, "/vol", host_path(path, sizeof(path), "shared"), "bind", bind, 1);
+        run_ok(&run);
+        ASSERT_STREQ(run.output, "made\n");
+        run_done(&run);
+        ASSERT_OK(stat(host_path(path, sizeof(path), "shared/made"), &st));
+        ASSERT_EQ(st.st_uid, OUTSIDE);
+}
+
+TEST(user_and_network_namespace)
+{
+        static Run run;
+        Grpc__StringEntry ttl = GRPC__STRING_ENTRY__INIT, *list[] = { &ttl };
+
+        /* A network of its own is its own to configure. */
+        user_init(&run, "cat /proc/sys/net/ipv4/ip_default_ttl; ifconfig lo");
+        add_namespace(&run, "network");
+        ttl.key = S("net.ipv4.ip_default_ttl");
+        ttl.value = S("78");
+        run.linux_part.sysctl = list;
+        run.linux_part.n_sysctl = 1;
+        run_ok(&run);
+        ASSERT_CONTAINS(run.output, "78\n");
+        ASSERT_CONTAINS(run.output, "UP LOOPBACK RUNNING");
+        run_done(&run);
+}
+
+TEST(time_namespace)
+{
+        static Run run;
+        char ours[64] = {};
+
+        if (readlink("/proc/self/ns/time", ours, sizeof(ours) - 1) < 0) {
+                fprintf(stderr, "skipped: no time namespaces in this kernel\n");
+                return;
+        }
+        run_init(&run, "readlink /proc/self/ns/time; cat /proc/self/timens_offsets");
+        add_namespace(&run, "time");
+        run_ok(&run);
+        ASSERT_CONTAINS(run.output, "time:[");
+        ASSERT_NULL(strstr(run.output, ours));
+        run_done(&run);
+}
+
+TEST(sysctls_and_recursive_read_only)
+{
+        static char *rro[] = { S("rbind"), S("rro") };
+        static Run run;
+        Grpc__StringEntry entry = GRPC__STRING_ENTRY__INIT, *list[] = { &entry };
+        char volume[256], inner[256];
+
+        host_path(volume, sizeof(volume), "nested");
+        host_path(inner, sizeof(inner), "nested/inner");
+        ASSERT_OK(mkdir_p(inner, 0755));
+        ASSERT_OK(mount("tmpfs", inner, "tmpfs", 0, NULL));
+        run_init(&run, "cat /proc/sys/kernel/msgmax; touch /vol/x || echo ro; touch /vol/inner/x || echo ro");
+        entry.key = S("kernel.msgmax");
+        entry.value = S("8000");
+        run.linux_part.sysctl = list;
+        run.linux_part.n_sysctl = 1;
+        add_mount(&run, "/vol", volume, "bind", rro, ELEMENTSOF(rro));
+        run_ok(&run);
+        ASSERT_CONTAINS(run.output, "8000\n");
+        ASSERT_CONTAINS(strstr(run.output, "ro\n") + 3, "ro\n");
+        run_done(&run);
+        ASSERT_OK(umount2(inner, MNT_DETACH));
+}
+
+static void on_changed(void *userdata)
+{
+        *(unsigned *) userdata += 1;
+}
+
+static void wait_for_output(Run *run, const char *text)
+{
+        usec_t end = now_usec() + 20 * USEC_PER_SEC;
+
+        while (!strstr(run->output, text) && now_usec() < end)
+                ASSERT_OK(loop_run_once(run->loop, 100));
+        ASSERT_CONTAINS(run->output, text);
+}
+
+static void wait_frozen(Run *run, const unsigned *changes, uint64_t wanted)
+{
+        usec_t end = now_usec() + 20 * USEC_PER_SEC;
+        uint64_t frozen = 2;
+
+        /* The notification comes; what it says is in the file. */
+        do {
+                ASSERT_OK(loop_run_once(run->loop, 100));
+                ASSERT_OK(cgroup_read_key(container_cgroup(run->container), "cgroup.events", "frozen", &frozen));
+        } while ((frozen != wanted || *changes == 0) && now_usec() < end);
+        ASSERT_EQ(frozen, wanted);
+        ASSERT_TRUE(*changes > 0);
+}
+
+TEST(pause)
+{
+        static Run run;
+        CgroupEvents *events;
+        CgroupWatch *watch;
+        unsigned changes = 0;
+        size_t before;
+        int fd;
+
+        run_init(&run, "while :; do echo tick; sleep 0.01; done");
+        ASSERT_OK(run_create(&run));
+        run_until(&run, &run.started);
+        wait_for_output(&run, "tick\ntick\n");
+        fd = container_cgroup(run.container)->fd;
+        ASSERT_OK(cgroup_events_new(&events, run.loop));
+        ASSERT_OK(cgroup_events_watch(events, &watch, container_cgroup(run.container), "cgroup.events",
+                                      on_changed, &changes));
+        ASSERT_OK(write_string_file_at(fd, "cgroup.freeze", "1"));
+        wait_frozen(&run, &changes, 1);
+        for (unsigned i = 0; i < 5; i++)
+                ASSERT_OK(loop_run_once(run.loop, 10));
+        before = run.n_output;
+        for (unsigned i = 0; i < 10; i++)
+                ASSERT_OK(loop_run_once(run.loop, 10));
+        ASSERT_EQ(run.n_output, before);
+
+        changes = 0;
+        ASSERT_OK(write_string_file_at(fd, "cgroup.freeze", "0"));
+        wait_frozen(&run, &changes, 0);
+        while (run.n_output == before)
+                ASSERT_OK(loop_run_once(run.loop, 100));
+
+        /* A frozen container can be killed, and removed. */
+        changes = 0;
+        ASSERT_OK(write_string_file_at(fd, "cgroup.freeze", "1"));
+        wait_frozen(&run, &changes, 1);
+        ASSERT_OK(container_signal(run.container, SIGKILL, false, NULL));
+        run_until(&run, &run.exited);
+        ASSERT_EQ(run.status, 128 + SIGKILL);
+        cgroup_watch_free(watch);
+        cgroup_events_free(events);
+        run_done(&run);
+
+        run_init(&run, "sleep 1000 & sleep 1000");
+        ASSERT_OK(run_create(&run));
+        run_until(&run, &run.started);
+        ASSERT_OK(write_string_file_at(container_cgroup(run.container)->fd, "cgroup.freeze", "1"));
+        run_done(&run);
+}
+
+static int update(Run *run, const Grpc__LinuxResources *resources, char **message)
+{
+        ContainerUpdate *u = NULL;
+        int r;
+
+        r = container_update_plan(&u, run->container, resources, message);
+        if (r >= 0)
+                r = container_update_devices(run->container, u, message);
+        if (r >= 0) {
+                r = container_update_files(u, message);
+                if (r < 0)
+                        ASSERT_OK(container_update_undo(run->container, u));
+        }
+        container_update_free(u);
+        return r;
+}
+
+TEST(update)
+{
+        static char *mknod_cap[] = { S("CAP_MKNOD") };
+        static Run run;
+        Grpc__LinuxResources resources = GRPC__LINUX_RESOURCES__INIT;
+        Grpc__LinuxDeviceCgroup rule = GRPC__LINUX_DEVICE_CGROUP__INIT, *rules[] = { &rule };
+        Grpc__LinuxMemory memory = GRPC__LINUX_MEMORY__INIT;
+        Grpc__LinuxPids pids = GRPC__LINUX_PIDS__INIT;
+        _cleanup_free_ char *message = NULL;
+        int p[2];
+
+        /* A device that does not exist: opening it is EPERM where no rule allows it, else ENXIO. */
+        ASSERT_OK(pipe2(p, O_CLOEXEC));
+        run_init(&run, "mknod /dev/x c 511 9; for i in 1 2 3 4; do (: </dev/x) 2>&1; echo tried $i; read x; "
+                       "done");
+        run.stdin_fd = p[0];
+        run.caps.bounding = run.caps.permitted = run.caps.effective = mknod_cap;
+        run.caps.n_bounding = run.caps.n_permitted = run.caps.n_effective = 1;
+        ASSERT_OK(run_create(&run));
+        safe_close(p[0]);
+        run_until(&run, &run.started);
+        wait_for_output(&run, "tried 1\n");
+        ASSERT_CONTAINS(run.output, "Operation not permitted\ntried 1\n");
+
+        rule.allow = true;
+        rule.type = S("c");
+        rule.major = 511;
+        rule.minor = 9;
+        rule.access = S("r");
+        resources.devices = rules;
+        resources.n_devices = 1;
+        ASSERT_OK(update(&run, &resources, &message));
+        ASSERT_EQ(write(p[1], "\n", 1), 1);
+        wait_for_output(&run, "tried 2\n");
+        ASSERT_CONTAINS(run.output, "No such device or address\ntried 2\n");
+
+        /* Together with a limit that cannot be: the old rules are in force again. */
+        rule.minor = 8;
+        memory.limit = 1 << 30;
+        memory.swap = 1;
+        resources.memory = &memory;
+        ASSERT_ERROR(update(&run, &resources, &message), EINVAL);
+        ASSERT_CONTAINS(message, "below the memory limit");
+        resources.memory = NULL;
+        pids.limit = 77;
+        resources.pids = &pids;
+        if (faccessat(container_cgroup(run.container)->fd, "pids.max", F_OK, 0) < 0) {
+                ASSERT_ERROR(update(&run, &resources, &message), EOPNOTSUPP);
+                ASSERT_CONTAINS(message, "'pids.max'");
+        } else {
+                _cleanup_free_ char *text = NULL;
+
+                rule.minor = 9;
+                ASSERT_OK(update(&run, &resources, &message));
+                ASSERT_OK(read_file_at(container_cgroup(run.container)->fd, "pids.max", 64, &text, NULL));
+                ASSERT_STREQ(text, "77\n");
+        }
+        ASSERT_EQ(write(p[1], "\n", 1), 1);
+        wait_for_output(&run, "tried 3\n");
+        ASSERT_CONTAINS(run.output, "No such device or address\ntried 3\n");
+
+        /* Nothing but the defaults. */
+        resources.pids = NULL;
+        rule.allow = false;
+        rule.minor = -1;
+        ASSERT_OK(update(&run, &resources, &message));
+        ASSERT_EQ(write(p[1], "\n", 1), 1);
+        wait_for_output(&run, "tried 4\n");
+        ASSERT_CONTAINS(run.output, "Operation not permitted\ntried 4\n");
+        safe_close(p[1]);
+        run_until(&run, &run.exited);
+        run_done(&run);
+}
+
+TEST(stats)
+{
+        _cleanup_(container_stats_freep) ContainerStats *stats = NULL;
+        const Grpc__StatsContainerResponse *m;
+        static Run run;
+
+        run_init(&run, "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo done; sleep 1000");
+        ASSERT_OK(run_create(&run));
+        wait_for_output(&run, "done\n");
+        ASSERT_OK(container_stats_new(&stats));
+        ASSERT_OK(container_stats_read_cgroup(stats, container_cgroup(run.container)->fd));
+        ASSERT_OK(container_stats_read_network(stats, container_init_pid(run.container)));
+        m = container_stats_response(stats);
+        ASSERT_TRUE(m->cgroup_stats->cpu_stats->cpu_usage->total_usage > 1000 * 1000);
+        ASSERT_TRUE(m->n_network_stats > 0);
+        run_done(&run);
+}
+
+TEST(memory_events)
+{
+        static Run run;
+        Grpc__LinuxResources resources = GRPC__LINUX_RESOURCES__INIT;
+        Grpc__LinuxMemory memory = GRPC__LINUX_MEMORY__INIT;
+        _cleanup_free_ char *available = NULL, *message = NULL;
+        unsigned changes = 0;
+        CgroupEvents *events;
+        CgroupWatch *watch;
+        char path[256];
+        uint64_t kills;
+        usec_t end;
+        int p[2];
+
+        snprintf(path, sizeof(path), "%s/cgroup.controllers", cgroup_root);
+        ASSERT_OK(read_file_at(AT_FDCWD, path, 4096, &available, NULL));
+        if (!strstr(available, "memory")) {
+                fprintf(stderr, "skipped: no memory controller in cgroup v2\n");
+                return;
+        }
+
+        ASSERT_OK(pipe2(p, O_CLOEXEC));
+        run_init(&run, "read x; tail -c 64m /dev/zero | wc -c; sleep 1000");
+        run.stdin_fd = p[0];
+        ASSERT_OK(run_create(&run));
+        safe_close(p[0]);
+        run_until(&run, &run.started);
+        ASSERT_OK(cgroup_events_new(&events, run.loop));
+        ASSERT_OK(cgroup_events_watch(events, &watch, container_cgroup(run.container), "memory.events",
+                                      on_changed, &changes));
+        memory.limit = memory.swap = 16 << 20;
+        resources.memory = &memory;
+        ASSERT_OK(update(&run, &resources, &message));
+        ASSERT_EQ(write(p[1], "\n", 1), 1);
+        safe_close(p[1]);
+        end = now_usec() + 20 * USEC_PER_SEC;
+        do {
+                ASSERT_OK(loop_run_once(run.loop, 100));
+                ASSERT_OK(cgroup_read_key(container_cgroup(run.container), "memory.events", "oom_kill", &kills));
+        } while ((kills == 0 || changes == 0) && now_usec() < end);
+        ASSERT_TRUE(kills > 0 && changes > 0);
+
+        /* A swap limit alone counts from the memory limit in force. */
+        memory.limit = 0;
+        memory.swap = 20 << 20;
+        ASSERT_OK(update(&run, &resources, &message));
+        cgroup_watch_free(watch);
+        cgroup_events_free(events);
+        run_done(&run);
+}
