@@ -36,6 +36,21 @@ static bool serial_name_is_valid(const char *name)
         return n > 0 && n <= SERIAL_NAME_MAX && !strchr(name, '/') && utf8_is_valid(name, n);
 }
 
+/* No abstract names: every process of this network namespace could connect to one (CVE-2020-15257). */
+int agent_cmdline_set_unix(AgentCmdline *cmdline, const char *address)
+{
+        const char *path = startswith(address, "unix://");
+
+        if (!path)
+                path = startswith(address, "unix:");
+        if (!path || path[0] != '/' || strlen(path) > LISTEN_PATH_MAX || path[strlen(path) - 1] == '/')
+                return -EINVAL;
+
+        cmdline->server_kind = ADDRESS_UNIX;
+        memcpy(cmdline->listen_path, path, strlen(path) + 1);
+        return 0;
+}
+
 static int set_server(AgentCmdline *cmdline, const char *value)
 {
         const char *rest;
@@ -51,6 +66,9 @@ static int set_server(AgentCmdline *cmdline, const char *value)
                 cmdline->server_port = port;
                 return 0;
         }
+
+        if (startswith(value, "unix://"))
+                return agent_cmdline_set_unix(cmdline, value);
 
         rest = startswith(value, "serial://");
         if (rest && serial_name_is_valid(rest)) {
@@ -162,7 +180,7 @@ static const struct {
         const char *expected;
         bool flag;              /* may come without a value */
 } keys[] = {
-        { "agent.server_addr", set_server, "vsock://-1:PORT or serial://NAME" },
+        { "agent.server_addr", set_server, "vsock://-1:PORT, serial://NAME or unix:///PATH" },
         { "agent.log_vport", set_log_port, "a port number" },
         { "agent.passfd_listener_port", set_passfd_port, "a port number" },
         { "agent.notify", set_notify, "vsock:CID:PORT or mux:PORT" },

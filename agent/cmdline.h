@@ -15,14 +15,18 @@ typedef enum AddressKind {
         ADDRESS_NONE,
         ADDRESS_VSOCK,          /* vsock://-1:PORT; notify: vsock:CID:PORT */
         ADDRESS_SERIAL,         /* serial://PORTNAME; notify: mux:PORT */
+        ADDRESS_UNIX,           /* unix:///PATH: for runs without a host of another machine */
 } AddressKind;
 
 #define SERIAL_NAME_MAX 64U
+/* A sockaddr_un less ".PORT" and the NUL. */
+#define LISTEN_PATH_MAX 96U
 
 typedef struct AgentCmdline {
         AddressKind server_kind;
         uint32_t server_port;           /* vsock; ttrpc port in either case */
         char serial_name[SERIAL_NAME_MAX + 1];
+        char listen_path[LISTEN_PATH_MAX + 1];
         uint32_t log_port;              /* 0: no log port */
         uint32_t passfd_port;           /* 0: no stdio listener */
         AddressKind notify_kind;
@@ -38,6 +42,9 @@ typedef struct AgentCmdline {
  * a typo that is ignored shows up only when the sandbox misbehaves.
  */
 int agent_cmdline_parse(const char *text, AgentCmdline *ret, char **reterr_message);
+
+/* "unix:///PATH" or "unix:/PATH": what agent.server_addr=, --listen and the environment have in common. */
+int agent_cmdline_set_unix(AgentCmdline *cmdline, const char *address);
 
 /* Reads /proc/cmdline, at most KERNEL_CMDLINE_MAX bytes. */
 int agent_cmdline_load(AgentCmdline *ret, char **reterr_message);

@@ -48,7 +48,7 @@ static void on_connection(LoopSource *source, int fd, uint32_t events, void *use
                 return;
         }
 
-        source_port = listener->server->judge_peer(listener->server, &peer);
+        source_port = listener->server->judge_peer(listener->server, c, &peer);
         if (source_port < 0) {
                 log_warning("Refused a connection to port %u that does not come from the host",
                             listener->port);

@@ -21,8 +21,8 @@ typedef struct SocketListener {
 
 typedef struct SocketServer {
         Transport *transport;
-        /* The source port of an accepted peer, or negative to refuse it. */
-        int64_t (*judge_peer)(struct SocketServer *server, const struct sockaddr_storage *peer);
+        /* The source port of an accepted peer (fd: its connection), or negative to refuse it. */
+        int64_t (*judge_peer)(struct SocketServer *server, int fd, const struct sockaddr_storage *peer);
         SocketListener listeners[TRANSPORT_LISTENERS_MAX];
         size_t n_listeners;
 

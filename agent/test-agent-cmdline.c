@@ -71,6 +71,24 @@ TEST(debug)
         ASSERT_STREQ(c.debug_image, "");
 }
 
+TEST(unix_address)
+{
+        char big[LISTEN_PATH_MAX + 16] = "unix:///";
+        AgentCmdline c;
+
+        ASSERT_OK(agent_cmdline_parse("agent.server_addr=unix:///run/agent.sock", &c, NULL));
+        ASSERT_EQ(c.server_kind, ADDRESS_UNIX);
+        ASSERT_STREQ(c.listen_path, "/run/agent.sock");
+        ASSERT_OK(agent_cmdline_set_unix(&c, "unix:/tmp/a"));
+        ASSERT_STREQ(c.listen_path, "/tmp/a");
+        ASSERT_ERROR(agent_cmdline_set_unix(&c, "unix:a"), EINVAL);
+        ASSERT_ERROR(agent_cmdline_set_unix(&c, "/tmp/a"), EINVAL);
+        memset(big + 8, 'a', LISTEN_PATH_MAX);
+        ASSERT_ERROR(agent_cmdline_set_unix(&c, big), EINVAL);
+        big[7 + LISTEN_PATH_MAX] = '\0';
+        ASSERT_OK(agent_cmdline_set_unix(&c, big));
+}
+
 TEST(quotes)
 {
         AgentCmdline c;
@@ -103,7 +121,10 @@ TEST(refused)
         check_error("agent.debug_image=/dev/", "block device");
         check_error("agent.debug_image=/dev/../etc/passwd", "block device");
         check_error("agent.debug_image=/dev/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "block device");
-        check_error("agent.server_addr=unix:///x", "vsock://-1:PORT");
+        check_error("agent.server_addr=unix:/x", "unix:///PATH");
+        check_error("agent.server_addr=unix://@abstract", "unix:///PATH");
+        check_error("agent.server_addr=unix:///x/", "unix:///PATH");
+        check_error("agent.server_addr=unix:///x agent.notify=vsock:2:3", "same transport");
         check_error("agent.server_addr=serial://../x", "serial://NAME");
         check_error("agent.server_addr=serial://", "serial://NAME");
         check_error("agent.notify=vsock:2", "vsock:CID:PORT");

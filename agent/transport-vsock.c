@@ -14,7 +14,7 @@ typedef struct TransportVsock {
         SocketServer server;
 } TransportVsock;
 
-static int64_t vsock_judge_peer(SocketServer *server, const struct sockaddr_storage *peer)
+static int64_t vsock_judge_peer(SocketServer *server, int fd, const struct sockaddr_storage *peer)
 {
         const struct sockaddr_vm *vm = (const struct sockaddr_vm *) (const void *) peer;
 

@@ -21,6 +21,9 @@ int transport_new(Transport **ret, Loop *loop, const AgentCmdline *cmdline,
                 return transport_serial_new(ret, loop, cmdline->serial_name, cmdline->notify_port,
                                             handlers);
 
+        if (cmdline->server_kind == ADDRESS_UNIX)
+                return transport_unix_new_at(ret, loop, cmdline->listen_path, cmdline->server_port, handlers);
+
         r = transport_vsock_new(ret, loop, cmdline->notify_cid, cmdline->notify_port, handlers);
         if (r < 0)
                 return error_prefixf(reterr_message, r, "vsock transport");

@@ -6,7 +6,7 @@
  * and notifications the other way. One interface, one file a transport:
  *      transport-vsock.c       AF_VSOCK, only peers with the host's CID
  *      transport-serial.c      a virtio-serial port with proto/mux.h on it
- *      transport-unix.c        listening UNIX sockets in a directory: for tests
+ *      transport-unix.c        listening UNIX sockets: for tests and development
  *
  * The peer is the host and owns this machine; containers are not the host, so a transport delivers nothing
  * that a process inside the guest could have opened.
@@ -58,6 +58,13 @@ int transport_serial_new_with(Transport **ret, Loop *loop, const char *port_name
                               void *open_data, const TransportHandlers *handlers);
 /* Sockets DIR/PORT; notifications go to DIR/notify. */
 int transport_unix_new(Transport **ret, Loop *loop, const char *dir, const TransportHandlers *handlers);
+
+/*
+ * The socket PATH for main_port and PATH.PORT for the others, without notifications. Mode 0600, and only for
+ * peers of the same user or root. Sockets that nobody listens on any more are replaced, and removed at the end.
+ */
+int transport_unix_new_at(Transport **ret, Loop *loop, const char *path, uint32_t main_port,
+                          const TransportHandlers *handlers);
 
 /* The one that the command line asks for. */
 int transport_new(Transport **ret, Loop *loop, const AgentCmdline *cmdline,
