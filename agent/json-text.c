@@ -24,10 +24,15 @@ void json_begin(JsonText *json, char *data, size_t size)
         put(json, "{", 1);
 }
 
+static void put_comma(JsonText *json)
+{
+        if (json->used > 0 && json->data[json->used - 1] != '{')
+                put(json, ",", 1);
+}
+
 static void put_key(JsonText *json, const char *key)
 {
-        if (json->used > 1)
-                put(json, ",", 1);
+        put_comma(json);
         put(json, "\"", 1);
         put(json, key, strlen(key));
         put(json, "\":", 2);
@@ -106,13 +111,12 @@ static size_t plain_length(const uint8_t *p, size_t n)
         return i;
 }
 
-void json_add_text(JsonText *json, const char *key, const char *s, size_t n, size_t max)
+static void put_text(JsonText *json, const char *s, size_t n, size_t max)
 {
         const uint8_t *p = (const uint8_t *) s;
         size_t written = 0, room = max > 3 ? max - 3 : 0, total = 0;
         bool fits = true;
 
-        put_key(json, key);
         put(json, "\"", 1);
 
         /* Only a value near the limit needs the pass that measures it. */
@@ -148,6 +152,12 @@ void json_add_text(JsonText *json, const char *key, const char *s, size_t n, siz
         put(json, "\"", 1);
 }
 
+void json_add_text(JsonText *json, const char *key, const char *s, size_t n, size_t max)
+{
+        put_key(json, key);
+        put_text(json, s, n, max);
+}
+
 void json_add_string(JsonText *json, const char *key, const char *s)
 {
         json_add_text(json, key, s, strlen(s), SIZE_MAX);
@@ -160,6 +170,25 @@ void json_add_u64(JsonText *json, const char *key, uint64_t value)
 
         put_key(json, key);
         put(json, text, (size_t) n);
+}
+
+void json_begin_object(JsonText *json, const char *key)
+{
+        put_key(json, key);
+        put(json, "{", 1);
+}
+
+void json_add_entry(JsonText *json, const char *key, const char *value)
+{
+        put_comma(json);
+        put_text(json, key, strlen(key), SIZE_MAX);
+        put(json, ":", 1);
+        put_text(json, value, strlen(value), SIZE_MAX);
+}
+
+void json_end_object(JsonText *json)
+{
+        put(json, "}", 1);
 }
 
 int json_end(JsonText *json, size_t *ret_n)

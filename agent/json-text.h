@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Writes one flat JSON object into a buffer of fixed size: for log records, where the values are foreign
+ * Writes one JSON object into a buffer of fixed size: for log records, where the values are foreign
  * bytes and an allocation per record is too much. No parsing. Runs in the guest; what it writes is read by
  * the host, which must be able to rely on well-formed JSON whatever a workload or the kernel printed.
  */
@@ -25,6 +25,11 @@ void json_add_text(JsonText *json, const char *key, const char *s, size_t n, siz
 /* The same for a trusted NUL-terminated string without a limit of its own. */
 void json_add_string(JsonText *json, const char *key, const char *s);
 void json_add_u64(JsonText *json, const char *key, uint64_t value);
+
+/* An object inside, whose keys are foreign text as well. */
+void json_begin_object(JsonText *json, const char *key);
+void json_add_entry(JsonText *json, const char *key, const char *value);
+void json_end_object(JsonText *json);
 
 /* Closes the object with "}\n"; -ENOBUFS if it did not fit as a whole. */
 int json_end(JsonText *json, size_t *ret_n);
