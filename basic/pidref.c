@@ -27,6 +27,31 @@ int pidref_set(PidRef *ref, pid_t pid)
         return 0;
 }
 
+int pidref_set_fd(PidRef *ref, int *fd)
+{
+        _cleanup_free_ char *text = NULL;
+        char path[64];
+        const char *p;
+        long pid;
+        int r;
+
+        snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", *fd);
+        r = read_file_at(AT_FDCWD, path, 4096, &text, NULL);
+        if (r < 0)
+                return r;
+
+        p = strstr(text, "\nPid:\t");
+        if (!p)
+                return -EBADF;
+        pid = strtol(p + strlen("\nPid:\t"), NULL, 10);
+        if (pid <= 0)
+                return -ESRCH;
+
+        pidref_done(ref);
+        *ref = (PidRef) { .pid = (pid_t) pid, .fd = TAKE_FD(*fd) };
+        return 0;
+}
+
 void pidref_done(PidRef *ref)
 {
         safe_close(ref->fd);

@@ -23,6 +23,8 @@ static inline bool pidref_is_set(const PidRef *ref)
 }
 
 int pidref_set(PidRef *ref, pid_t pid);
+/* Takes a pidfd on success. -ESRCH if the process has been reaped, or is of another pid namespace. */
+int pidref_set_fd(PidRef *ref, int *fd);
 void pidref_done(PidRef *ref);
 
 /* -ESRCH once it is gone. */
