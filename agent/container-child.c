@@ -17,10 +17,14 @@
 
 #include "agent/container-process.h"
 #include "agent/container-rootfs.h"
+#include "agent/container-terminal.h"
 #include "basic/error.h"
 #include "basic/fd.h"
 
-#define SYNC_FD 3
+#define SYNC_FD CHILD_SYNC_FD
+/* Until they are joined. */
+#define IPC_FD (SYNC_FD + 1)
+#define UTS_FD (SYNC_FD + 2)
 /* Where descriptors wait while 0..3 are being filled. */
 #define FD_PARKING 16
 
@@ -35,13 +39,36 @@ static void send_message(int fd, uint32_t kind, int error, const char *text)
         (void) !write(fd, &message, offsetof(ChildMessage, text) + n + 1);
 }
 
-static _noreturn_ void fail(int fd, int error, const char *text)
+int child_send(int fd, ChildMessageKind kind, int passed_fd)
+{
+        ChildMessage message = { .kind = kind };
+        struct iovec iov = { .iov_base = &message, .iov_len = offsetof(ChildMessage, text) + 1 };
+        union {
+                struct cmsghdr header;
+                uint8_t room[CMSG_SPACE(sizeof(int))];
+        } control = {};
+        struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+        if (passed_fd >= 0) {
+                struct cmsghdr *c = &control.header;
+
+                mh.msg_control = &control;
+                mh.msg_controllen = sizeof(control.room);
+                c->cmsg_level = SOL_SOCKET;
+                c->cmsg_type = SCM_RIGHTS;
+                c->cmsg_len = CMSG_LEN(sizeof(int));
+                memcpy(CMSG_DATA(c), &passed_fd, sizeof(int));
+        }
+        return sendmsg(fd, &mh, MSG_NOSIGNAL) < 0 ? negative_errno() : 0;
+}
+
+_noreturn_ void child_fail(int fd, int error, const char *text)
 {
         send_message(fd, CHILD_ERROR, error, error_text(text, error));
         _exit(EXIT_FAILURE);
 }
 
-static void reset_signals(void)
+void child_reset_signals(void)
 {
         struct sigaction sa = { .sa_handler = SIG_DFL };
         sigset_t none;
@@ -65,31 +92,35 @@ static int park(int fd)
         return fd < 0 ? negative_errno() : fd;
 }
 
-/* Leaves 0..2 and SYNC_FD open: of the agent's descriptors none comes any further. */
-static int arrange_fds(const ChildContext *c)
+int child_arrange_fds(const ContainerIo *io, int sync_fd, const int *extra, size_t n_extra)
 {
-        int in[] = { c->io.stdin_fd, c->io.stdout_fd, c->io.stderr_fd, c->sync_fd };
+        int in[SYNC_FD + 1 + CHILD_EXTRA_FDS_MAX] = { io->stdin_fd, io->stdout_fd, io->stderr_fd, sync_fd };
+        size_t n = SYNC_FD + 1 + n_extra;
 
-        for (size_t i = 0; i < ELEMENTSOF(in); i++) {
+        assert(n_extra <= CHILD_EXTRA_FDS_MAX);
+        for (size_t i = 0; i < n_extra; i++)
+                in[SYNC_FD + 1 + i] = extra[i];
+
+        for (size_t i = 0; i < n; i++) {
                 in[i] = park(in[i]);
                 if (in[i] < 0)
                         return in[i];
         }
 
-        for (size_t i = 0; i < ELEMENTSOF(in); i++)
-                if (dup3(in[i], (int) i, i == SYNC_FD ? O_CLOEXEC : 0) < 0)
+        for (size_t i = 0; i < n; i++)
+                if (dup3(in[i], (int) i, i >= SYNC_FD ? O_CLOEXEC : 0) < 0)
                         return negative_errno();
 
-        return close_range(SYNC_FD + 1, ~0U, 0) < 0 ? negative_errno() : 0;
+        return close_range((unsigned) n, ~0U, 0) < 0 ? negative_errno() : 0;
 }
 
 /*
  * The user of the container may open /dev/stdout again, so pipes must be its own. A /dev/null is
  * exchanged for the container's, whose mode it may change without changing that of the guest.
  */
-static int adopt_stdio(const ChildContext *c, char **reterr_message)
+int child_adopt_stdio(const ContainerIo *io, const ProcessPlan *process, char **reterr_message)
 {
-        const int given[] = { c->io.stdin_fd, c->io.stdout_fd, c->io.stderr_fd };
+        const int given[] = { io->stdin_fd, io->stdout_fd, io->stderr_fd };
 
         for (int fd = 0; fd < 3; fd++) {
                 _cleanup_close_ int null_fd = -EBADF;
@@ -97,7 +128,7 @@ static int adopt_stdio(const ChildContext *c, char **reterr_message)
 
                 if (given[fd] >= 0) {
                         if (fstat(fd, &st) >= 0 && S_ISFIFO(st.st_mode) &&
-                            fchown(fd, c->plan->process.uid, (gid_t) -1) < 0) {
+                            fchown(fd, process->uid, (gid_t) -1) < 0) {
                                 int r = negative_errno();
 
                                 return error_setf(reterr_message, r, "standard stream %d: %s", fd,
@@ -116,6 +147,19 @@ static int adopt_stdio(const ChildContext *c, char **reterr_message)
         return 0;
 }
 
+int child_set_up_terminal(const ProcessPlan *process, bool console, char **reterr_message)
+{
+        _cleanup_close_ int master = -EBADF, slave = -EBADF;
+        int r;
+
+        r = terminal_open(&master, &slave, reterr_message);
+        if (r >= 0 && console)
+                r = terminal_bind_console(slave, reterr_message);
+        if (r >= 0)
+                r = child_send(SYNC_FD, CHILD_TERMINAL, master);
+        return r < 0 ? r : terminal_adopt(slave, process, reterr_message);
+}
+
 static int bring_up_loopback(void)
 {
         _cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -128,9 +172,25 @@ static int bring_up_loopback(void)
         return ioctl(fd, SIOCSIFFLAGS, &ifr) < 0 ? negative_errno() : 0;
 }
 
+static int join_namespaces(const ContainerPlan *plan, char **reterr_message)
+{
+        if (((plan->joined & CLONE_NEWIPC) && setns(IPC_FD, CLONE_NEWIPC) < 0) ||
+            ((plan->joined & CLONE_NEWUTS) && setns(UTS_FD, CLONE_NEWUTS) < 0)) {
+                int r = negative_errno();
+
+                return error_setf(reterr_message, r, "namespaces of the sandbox: %s", strerror(-r));
+        }
+
+        return close_range(SYNC_FD + 1, ~0U, 0) < 0 ? negative_errno() : 0;
+}
+
 static int set_up_namespaces(const ContainerPlan *plan, char **reterr_message)
 {
         int r;
+
+        r = join_namespaces(plan, reterr_message);
+        if (r < 0)
+                return r;
 
         /* By now this process is in its cgroup, which becomes the root of the new namespace. */
         if (plan->cgroup_namespace && unshare(CLONE_NEWCGROUP) < 0) {
@@ -183,6 +243,29 @@ static int write_attributes(const ContainerPlan *plan, char **reterr_message)
         return process_set_oom_score(&plan->process, proc_fd, reterr_message);
 }
 
+/* In the order of the specification: those of the agent first. */
+static int run_early_hooks(void *userdata, char **reterr_message)
+{
+        const HookSet *hooks = userdata;
+        int r;
+
+        if (hook_set_has(hooks, HOOK_PRESTART) || hook_set_has(hooks, HOOK_CREATE_RUNTIME)) {
+                r = child_send(SYNC_FD, CHILD_PREPARED, -EBADF);
+                if (r < 0)
+                        return r;
+                child_wait_go();
+        }
+        return hooks_run(hooks, HOOK_CREATE_CONTAINER, "creating", getpid(), reterr_message);
+}
+
+/* For processes that join: setns(2) leads to the root of the namespace, which an agent in a chroot is not in. */
+static int send_root(void)
+{
+        _cleanup_close_ int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        return fd < 0 ? negative_errno() : child_send(SYNC_FD, CHILD_ROOT, fd);
+}
+
 static int set_up(const ChildContext *c, Strv *ret_env, char **ret_program, char **reterr_message)
 {
         const ContainerPlan *plan = c->plan;
@@ -203,9 +286,14 @@ static int set_up(const ChildContext *c, Strv *ret_env, char **ret_program, char
         if (r >= 0)
                 r = write_attributes(plan, reterr_message);
         if (r >= 0)
-                r = rootfs_enter(plan, c->cgroup_path, reterr_message);
+                r = rootfs_enter(plan, c->cgroup_path, run_early_hooks, (void *) (uintptr_t) c->hooks,
+                                 reterr_message);
         if (r >= 0)
-                r = adopt_stdio(c, reterr_message);
+                r = send_root();
+        if (r >= 0)
+                r = plan->process.terminal
+                                    ? child_set_up_terminal(&plan->process, true, reterr_message)
+                                    : child_adopt_stdio(&c->io, &plan->process, reterr_message);
         if (r >= 0)
                 r = process_make_env(&plan->process, ret_env, reterr_message);
         if (r >= 0)
@@ -222,34 +310,51 @@ static int set_up(const ChildContext *c, Strv *ret_env, char **ret_program, char
         return process_confine(&plan->process, plan->seccomp, reterr_message);
 }
 
-void container_child_run(const ChildContext *context)
+void child_wait_go(void)
 {
-        char *message = NULL, *program = NULL;
-        Strv env = {};
         ssize_t n;
         char go;
-        int r;
 
-        reset_signals();
-        r = arrange_fds(context);
-        if (r < 0)
-                fail(context->sync_fd, r, "cannot arrange the standard streams");
-
-        r = set_up(context, &env, &program, &message);
-        if (r < 0)
-                fail(SYNC_FD, r, message);
-
-        send_message(SYNC_FD, CHILD_READY, 0, NULL);
         do
                 n = read(SYNC_FD, &go, 1);
         while (n < 0 && errno == EINTR);
         if (n != 1)
                 _exit(EXIT_FAILURE);
+}
+
+_noreturn_ void child_execute(const ProcessPlan *process, const char *program, const Strv *env)
+{
+        char *message = NULL;
+        int r;
 
         send_message(SYNC_FD, CHILD_EXEC, 0, NULL);
-        execve(program, context->plan->process.args.v, env.v ? env.v : (char *[]) { NULL });
+        execve(program, process->args.v, env->v ? env->v : (char *[]) { NULL });
 
         r = negative_errno();
         (void) process_exec_error(program, r, &message);
-        fail(SYNC_FD, r, message);
+        child_fail(SYNC_FD, r, message);
+}
+
+void container_child_run(const ChildContext *context)
+{
+        const int extra[] = { context->ipc_fd, context->uts_fd };
+        char *message = NULL, *program = NULL;
+        Strv env = {};
+        int r;
+
+        child_reset_signals();
+        r = child_arrange_fds(&context->io, context->sync_fd, extra, ELEMENTSOF(extra));
+        if (r < 0)
+                child_fail(context->sync_fd, r, "cannot arrange the standard streams");
+
+        r = set_up(context, &env, &program, &message);
+        if (r < 0)
+                child_fail(SYNC_FD, r, message);
+
+        send_message(SYNC_FD, CHILD_READY, 0, NULL);
+        child_wait_go();
+        r = hooks_run(context->hooks, HOOK_START_CONTAINER, "created", getpid(), &message);
+        if (r < 0)
+                child_fail(SYNC_FD, r, message);
+        child_execute(&context->plan->process, program, &env);
 }

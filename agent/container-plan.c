@@ -53,17 +53,10 @@ static int unsupported(char **reterr_message, const char *what)
 
 static int refuse_unsupported(const Grpc__Spec *spec, char **reterr_message)
 {
-        const Grpc__Hooks *h = spec->hooks;
         const Grpc__Linux *l = spec->linux;
 
         if (spec->solaris || spec->windows)
                 return unsupported(reterr_message, "a configuration for another operating system");
-        if (h && (h->n_prestart > 0 || h->n_createruntime > 0 || h->n_poststart > 0 ||
-                                 h->n_poststop > 0))
-                return unsupported(reterr_message, "a hook of the runtime inside the guest");
-        if (h && (h->n_createcontainer > 0 || h->n_startcontainer > 0))
-                return unsupported(reterr_message, "a createContainer or startContainer hook");
-
         if (!isempty(l->mountlabel))
                 return unsupported(reterr_message, "mountLabel");
         if (l->intelrdt && !isempty(l->intelrdt->l3cacheschema))
@@ -363,6 +356,34 @@ int sysctl_check(const char *name, uint64_t namespaces, char **ret_path, char **
 
         *ret_path = TAKE_PTR(path);
         return 0;
+}
+
+static bool has_sysctl(const ContainerPlan *plan, uint64_t namespace)
+{
+        for (size_t i = 0; i < plan->n_sysctls; i++) {
+                uint64_t needed;
+
+                if (sysctl_namespace(plan->sysctls[i].path, &needed) >= 0 && needed == namespace)
+                        return true;
+        }
+
+        return false;
+}
+
+void container_plan_share(ContainerPlan *plan, uint64_t offered, const char *hostname)
+{
+        plan->joined = offered & CLONE_NEWPID;
+        if (!(plan->namespaces & CLONE_NEWUSER)) {
+                if (!has_sysctl(plan, CLONE_NEWIPC))
+                        plan->joined |= offered & plan->namespaces & CLONE_NEWIPC;
+                if (!has_sysctl(plan, CLONE_NEWUTS) &&
+                    (!plan->hostname || streq(plan->hostname, strempty(hostname))))
+                        plan->joined |= offered & plan->namespaces & CLONE_NEWUTS;
+        }
+
+        plan->namespaces &= ~plan->joined;
+        if (plan->joined & CLONE_NEWUTS)
+                plan->hostname = mfree(plan->hostname);
 }
 
 static int parse_sysctls(ContainerPlan *plan, const Grpc__Linux *l, char **reterr_message)

@@ -27,6 +27,7 @@ typedef struct ContainerPlan {
         uint64_t namespaces;            /* CLONE_NEW* for clone3(2); always CLONE_NEWNS */
         bool cgroup_namespace;          /* by unshare(2), once inside the cgroup */
         IdMap uid_map, gid_map;         /* with CLONE_NEWUSER only */
+        uint64_t joined;                /* CLONE_NEWPID, NEWIPC, NEWUTS: those of the sandbox */
         char *hostname;                 /* NULL: not set */
 
         MountEntry *mounts;
@@ -51,6 +52,13 @@ int container_plan_new(ContainerPlan **ret, const char *id, const Grpc__Spec *sp
                        char **reterr_message);
 ContainerPlan *container_plan_free(ContainerPlan *plan);
 DEFINE_CLEANUP_FUNC(ContainerPlan *, container_plan_free)
+
+/*
+ * Puts namespaces of the sandbox (offered: CLONE_NEW*) in place of own ones. The pid namespace always; ipc and
+ * uts where the configuration asks for one and needs nothing of its own in it, and no user namespace owns
+ * the container's. hostname: of the sandbox, or NULL.
+ */
+void container_plan_share(ContainerPlan *plan, uint64_t offered, const char *hostname);
 
 /*
  * "net.ipv4.ip_forward" → "net/ipv4/ip_forward" if containers may set it: attributes of namespaces

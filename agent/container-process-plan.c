@@ -177,13 +177,29 @@ static int parse_rlimits(ProcessPlan *plan, const Grpc__Process *process, char *
 
 static int refuse_unsupported(const Grpc__Process *process, char **reterr_message)
 {
-        const char *what = process->terminal                      ? "terminal"
-                           : !isempty(process->apparmorprofile) ? "apparmorProfile"
-                           : !isempty(process->selinuxlabel)    ? "selinuxLabel"
-                                                                  : NULL;
+        const char *what = !isempty(process->apparmorprofile) ? "apparmorProfile"
+                           : !isempty(process->selinuxlabel)  ? "selinuxLabel"
+                                                              : NULL;
 
         return what ? error_setf(reterr_message, -EOPNOTSUPP, "process: %s is not supported", what)
                     : 0;
+}
+
+/* Without a terminal a size says nothing, and is not looked at. */
+static int parse_terminal(ProcessPlan *plan, const Grpc__Process *process, char **reterr_message)
+{
+        const Grpc__Box *size = process->consolesize;
+
+        plan->terminal = process->terminal;
+        if (!plan->terminal || !size)
+                return 0;
+        if (size->height > UINT16_MAX || size->width > UINT16_MAX)
+                return error_setf(reterr_message, -ERANGE, "process: consoleSize %ux%u is too large",
+                                  size->width, size->height);
+
+        plan->rows = (uint16_t) size->height;
+        plan->columns = (uint16_t) size->width;
+        return 0;
 }
 
 int process_plan_parse(ProcessPlan *ret, const Grpc__Process *process, char **reterr_message)
@@ -216,6 +232,8 @@ int process_plan_parse(ProcessPlan *ret, const Grpc__Process *process, char **re
         plan.no_new_privileges = process->nonewprivileges;
 
         r = parse_env(&plan, process, reterr_message);
+        if (r >= 0)
+                r = parse_terminal(&plan, process, reterr_message);
         if (r >= 0)
                 r = parse_user(&plan, process->user, reterr_message);
         if (r >= 0)

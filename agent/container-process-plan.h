@@ -23,6 +23,8 @@ typedef struct ProcessPlan {
         Strv args;              /* at least one */
         Strv env;               /* "NAME=value" */
         char *cwd;              /* normal form */
+        bool terminal;
+        uint16_t rows, columns; /* of the terminal; 0: not given */
         uid_t uid;
         gid_t gid;
         gid_t *groups;

@@ -244,7 +244,9 @@ static int make_cwd(const ContainerPlan *plan, int root_fd, char **reterr_messag
         return 0;
 }
 
-int rootfs_enter(const ContainerPlan *plan, const char *cgroup_path, char **reterr_message)
+int rootfs_enter(const ContainerPlan *plan, const char *cgroup_path,
+                 int (*before_pivot)(void *userdata, char **reterr_message), void *userdata,
+                 char **reterr_message)
 {
         _cleanup_close_ int root_fd = -EBADF;
         int r;
@@ -274,6 +276,10 @@ int rootfs_enter(const ContainerPlan *plan, const char *cgroup_path, char **rete
                         return error_setf(reterr_message, r, "cannot make the root read-only: %s",
                                           strerror(-r));
         }
+
+        r = before_pivot(userdata, reterr_message);
+        if (r < 0)
+                return r;
 
         r = pivot(root_fd);
         if (r < 0)

@@ -13,5 +13,10 @@
 
 #include "agent/container-plan.h"
 
-/* cgroup_path: this container's cgroup directory, as seen by the agent. */
-int rootfs_enter(const ContainerPlan *plan, const char *cgroup_path, char **reterr_message);
+/*
+ * cgroup_path: this container's cgroup directory, as seen by the agent. before_pivot is called when all is
+ * mounted and the guest's root is still the root.
+ */
+int rootfs_enter(const ContainerPlan *plan, const char *cgroup_path,
+                 int (*before_pivot)(void *userdata, char **reterr_message), void *userdata,
+                 char **reterr_message);

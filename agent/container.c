@@ -11,17 +11,23 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/socket.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/child-link.h"
 #include "agent/container-child.h"
 #include "agent/container-plan.h"
+#include "agent/container-terminal.h"
 #include "agent/container-update.h"
+#include "agent/hook-runner.h"
 #include "basic/error.h"
 #include "basic/limits.h"
+#include "basic/log.h"
 
+/* All but the time namespace, which containers do not have. Joining one's own is no error. */
+#define JOIN_NAMESPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP)
 #define REMOVE_DELAY_MIN (1 * USEC_PER_MSEC)
 #define REMOVE_DELAY_MAX (100 * USEC_PER_MSEC)
 
@@ -31,17 +37,20 @@ struct Container {
         ContainerState state;
         ContainerHandlers handlers;
         bool pid_namespace;
+        uint64_t join_namespaces;
+        SeccompPlan *seccomp;   /* for processes that join later */
+        int root_fd;            /* the same; closed with the init process, since it holds a mount */
 
         Cgroup cgroup;
         int device_fd;          /* the device filter, to be replaced */
         PidRef init;            /* for signals; the loop has a pidfd of its own for the exit */
         LoopSource *child_source;
 
-        int sync_fd;
-        LoopSource *sync_source;
-        bool exec_seen;         /* the child said that execve() is next */
-        int error;              /* what the child failed with */
-        char *message;
+        ChildLink link;
+        HookRunner hooks;
+        bool created;           /* got as far as CREATED: poststop hooks are due */
+        bool exit_pending;      /* behind on_started, which waits for hooks */
+        int exit_status;
 
         bool removing;
         LoopSource *remove_timer;
@@ -92,25 +101,20 @@ static Container *container_free(Container *c)
                 return NULL;
 
         loop_source_free(c->remove_timer);
-        loop_source_free(c->sync_source);
+        hook_runner_done(&c->hooks);
+        child_link_done(&c->link);
         loop_source_free(c->child_source);
-        safe_close(c->sync_fd);
         pidref_done(&c->init);
         safe_close(c->device_fd);
         cgroup_done(&c->cgroup);
-        free(c->message);
+        seccomp_plan_free(c->seccomp);
+        safe_close(c->root_fd);
         free(c->id);
         free(c);
         return NULL;
 }
 
 DEFINE_CLEANUP_FUNC(Container *, container_free)
-
-static void close_sync(Container *c)
-{
-        c->sync_source = loop_source_free(c->sync_source);
-        c->sync_fd = safe_close(c->sync_fd);
-}
 
 static void notify(Container *c, void (*handler)(Container *, int, const char *, void *), int error,
                    const char *message)
@@ -119,85 +123,112 @@ static void notify(Container *c, void (*handler)(Container *, int, const char *,
                 handler(c, error, message, c->handlers.userdata);
 }
 
-static void handle_message(Container *c, const ChildMessage *message, size_t n)
-{
-        size_t text_size = n - offsetof(ChildMessage, text);
+/* prestart and createRuntime: the child waits. */
 
-        switch (message->kind) {
-        case CHILD_READY:
-                if (c->state == CONTAINER_CREATING) {
-                        c->state = CONTAINER_CREATED;
-                        notify(c, c->handlers.on_created, 0, NULL);
-                }
-                break;
-        case CHILD_EXEC:
-                c->exec_seen = true;
-                break;
-        case CHILD_ERROR:
-                /* Reported once the child is gone. Names from the image may be in the text. */
-                if (c->error == 0) {
-                        c->error = message->error < 0 ? message->error : -EIO;
-                        c->message = text_escape(message->text, strnlen(message->text, text_size),
-                                                 CONTAINER_MESSAGE_MAX);
-                }
-                break;
-        default:
-                break;
+static void on_early_hooks(HookRunner *runner, int error, const char *message)
+{
+        Container *c = container_of(runner, Container, hooks);
+
+        if (error >= 0) {
+                /* One that was killed meanwhile is reported by its pidfd. */
+                (void) child_link_go(&c->link);
+                return;
+        }
+
+        if (c->link.error == 0) {
+                c->link.error = error;
+                c->link.message = message ? strdup(message) : NULL;
+        }
+        (void) pidref_kill(&c->init, SIGKILL);
+}
+
+static void run_early_hooks(Container *c)
+{
+        static const HookKind kinds[] = { HOOK_PRESTART, HOOK_CREATE_RUNTIME };
+        int r = hook_runner_start(&c->hooks, c->loop, kinds, ELEMENTSOF(kinds), "creating", c->init.pid,
+                                  on_early_hooks);
+
+        if (r <= 0)
+                on_early_hooks(&c->hooks, r, NULL);
+}
+
+static void on_link_message(ChildLink *link, ChildMessageKind kind, int fd)
+{
+        Container *c = container_of(link, Container, link);
+        _cleanup_close_ int passed = fd;
+
+        if (kind == CHILD_TERMINAL && passed >= 0 && terminal_is_master(passed)) {
+                if (!c->removing && c->handlers.on_terminal)
+                        c->handlers.on_terminal(c, TAKE_FD(passed), c->handlers.userdata);
+        } else if (kind == CHILD_ROOT && c->root_fd < 0) {
+                c->root_fd = TAKE_FD(passed);
+        } else if (kind == CHILD_PREPARED && c->state == CONTAINER_CREATING && !c->hooks.worker) {
+                run_early_hooks(c);
+        } else if (kind == CHILD_READY && c->state == CONTAINER_CREATING) {
+                c->state = CONTAINER_CREATED;
+                c->created = true;
+                notify(c, c->handlers.on_created, 0, NULL);
         }
 }
 
-static void read_sync(Container *c)
+static void notify_exit(Container *c, int status)
 {
-        ChildMessage message;
-        ssize_t n;
+        if (!c->removing && c->handlers.on_exit)
+                c->handlers.on_exit(c, status, c->handlers.userdata);
+}
 
-        while (c->sync_fd >= 0) {
-                n = recv(c->sync_fd, &message, sizeof(message), MSG_DONTWAIT);
-                if (n < 0) {
-                        if (errno == EINTR)
-                                continue;
-                        if (errno == EAGAIN)
-                                return;
-                }
-                if (n < (ssize_t) offsetof(ChildMessage, text)) {
-                        /* It executed its program, or it died, which the pidfd tells. */
-                        close_sync(c);
-                        if (c->state == CONTAINER_STARTING && c->exec_seen && c->error == 0) {
-                                c->state = CONTAINER_RUNNING;
-                                notify(c, c->handlers.on_started, 0, NULL);
-                        }
-                        return;
-                }
-                handle_message(c, &message, (size_t) n);
+/* Start is done when these are, and it has succeeded whatever they say. */
+static void on_poststart(HookRunner *runner, int error, const char *message)
+{
+        Container *c = container_of(runner, Container, hooks);
+
+        if (error < 0)
+                log_warning("Container %s: %s, ignoring", c->id, error_text(message, error));
+        notify(c, c->handlers.on_started, 0, NULL);
+        if (c->exit_pending) {
+                c->state = CONTAINER_STOPPED;
+                notify_exit(c, c->exit_status);
         }
 }
 
-static void on_sync(LoopSource *source, int fd, uint32_t events, void *userdata)
+static void on_link_end(ChildLink *link)
 {
-        read_sync(userdata);
+        static const HookKind kinds[] = { HOOK_POSTSTART };
+        Container *c = container_of(link, Container, link);
+        int r;
+
+        if (c->state != CONTAINER_STARTING || !link->exec_seen || link->error < 0)
+                return;
+
+        c->state = CONTAINER_RUNNING;
+        r = hook_runner_start(&c->hooks, c->loop, kinds, ELEMENTSOF(kinds), "running", c->init.pid,
+                              on_poststart);
+        if (r <= 0)
+                on_poststart(&c->hooks, r, NULL);
 }
 
 /* A child that dies without a word was killed, most often for want of memory. */
 static void explain_death(Container *c, int code, int status)
 {
         _cleanup_free_ char *events = NULL;
+        ChildLink *link = &c->link;
         const char *oom;
 
-        if (c->error < 0)
+        if (link->error < 0)
                 return;
 
-        c->error = -EIO;
+        link->error = -EIO;
         if (code == CLD_EXITED) {
-                (void) error_setf(&c->message, c->error, "the set-up process exited with status %d",
+                (void) error_setf(&link->message, link->error, "the set-up process exited with status %d",
                                 status);
                 return;
         }
 
         if (read_file_at(c->cgroup.fd, "memory.events", KIB(4), &events, NULL) >= 0 &&
             (oom = strstr(events, "oom_kill ")) && oom[strlen("oom_kill ")] != '0')
-                c->error = -ENOMEM;
-        (void) error_setf(&c->message, c->error, "the set-up process was killed by signal %d%s",
-                        status, c->error == -ENOMEM ? " (memory limit)" : "");
+                link->error = -ENOMEM;
+        (void) error_setf(&link->message, link->error, "the set-up process was killed by signal %d%s",
+                        status, link->error == -ENOMEM ? " (memory limit)" : "");
 }
 
 static void on_child(LoopSource *source, pid_t pid, int code, int status, void *userdata)
@@ -209,9 +240,10 @@ static void on_child(LoopSource *source, pid_t pid, int code, int status, void *
         c->child_source = loop_source_free(c->child_source);
 
         /* Its last words are all there: exit closes descriptors before it announces itself. */
-        read_sync(c);
-        close_sync(c);
+        child_link_read(&c->link);
+        child_link_close(&c->link);
 
+        c->root_fd = safe_close(c->root_fd);
         old = c->state;
         c->state = CONTAINER_STOPPED;
         pidref_done(&c->init);
@@ -224,15 +256,19 @@ static void on_child(LoopSource *source, pid_t pid, int code, int status, void *
         switch (old) {
         case CONTAINER_CREATING:
                 explain_death(c, code, status);
-                notify(c, c->handlers.on_created, c->error, c->message);
+                notify(c, c->handlers.on_created, c->link.error, c->link.message);
                 break;
         case CONTAINER_STARTING:
                 explain_death(c, code, status);
-                notify(c, c->handlers.on_started, c->error, c->message);
+                notify(c, c->handlers.on_started, c->link.error, c->link.message);
                 break;
         default:
-                if (c->handlers.on_exit)
-                        c->handlers.on_exit(c, exit_status, c->handlers.userdata);
+                c->exit_pending = c->hooks.worker;
+                c->exit_status = exit_status;
+                if (c->exit_pending)
+                        c->state = old;
+                else
+                        notify_exit(c, exit_status);
                 break;
         }
 }
@@ -251,32 +287,66 @@ static pid_t clone_child(uint64_t flags, int cgroup_fd, int *ret_pidfd)
         return pid < 0 ? negative_errno() : pid;
 }
 
-static int spawn(Container *c, const ContainerPlan *plan, const ContainerIo *io, char **reterr_message)
+/*
+ * The same for a child in a pid namespace that others are in already. Only children of the caller are affected,
+ * which comes back before it does anything else. They see the child from its first moment, so it is born
+ * without being dumpable (CVE-2016-9962); its first act is to close what the agent has open.
+ */
+static pid_t clone_child_in(int pid_fd, uint64_t flags, int cgroup_fd, int *ret_pidfd)
+{
+        _cleanup_close_ int own_fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+        pid_t pid;
+
+        if (own_fd < 0 || setns(pid_fd, CLONE_NEWPID) < 0)
+                return negative_errno();
+
+        (void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+        pid = clone_child(flags, cgroup_fd, ret_pidfd);
+        if (pid == 0)
+                return 0;
+        (void) prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+        /* Nothing that is started in the wrong namespace can be trusted to anybody. */
+        if (setns(own_fd, CLONE_NEWPID) < 0)
+                abort();
+        return pid;
+}
+
+static int spawn(Container *c, const ContainerPlan *plan, const ContainerPlace *place,
+                const ContainerIo *io, char **reterr_message)
 {
         const int fds[] = { io->stdin_fd, io->stdout_fd, io->stderr_fd };
         bool user = plan->namespaces & CLONE_NEWUSER;
-        int pair[2], pidfd = -EBADF, r;
+        _cleanup_close_ int child_fd = -EBADF;
+        int pidfd = -EBADF, r;
         pid_t pid;
 
         if (user) {
+                if (plan->joined)
+                        return error_setf(reterr_message, -EOPNOTSUPP, "a user namespace together with "
+                                          "namespaces of the sandbox is not supported");
                 r = userns_hand_over(plan, fds, ELEMENTSOF(fds), c->cgroup.fd, reterr_message);
                 if (r < 0)
                         return r;
         }
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-                return negative_errno();
+        r = child_link_open(&c->link, &child_fd);
+        if (r < 0)
+                return r;
 
-        pid = clone_child(plan->namespaces, c->cgroup.fd, &pidfd);
+        if (plan->joined & CLONE_NEWPID)
+                pid = clone_child_in(place->pid_fd, plan->namespaces, c->cgroup.fd, &pidfd);
+        else
+                pid = clone_child(plan->namespaces, c->cgroup.fd, &pidfd);
         if (pid == 0)
                 container_child_run(&(ChildContext) {
                         .plan = plan,
                         .cgroup_path = c->cgroup.path,
                         .io = *io,
-                        .sync_fd = pair[1],
+                        .sync_fd = child_fd,
+                        .ipc_fd = place->ipc_fd,
+                        .uts_fd = place->uts_fd,
+                        .hooks = &c->hooks.set,
                 });
 
-        safe_close(pair[1]);
-        c->sync_fd = pair[0];
         if (pid < 0) {
                 r = pid;
                 return error_setf(reterr_message, r, "cannot make the namespaces: %s",
@@ -288,8 +358,7 @@ static int spawn(Container *c, const ContainerPlan *plan, const ContainerIo *io,
                 r = userns_set_up(plan, pid, reterr_message);
                 if (r < 0)
                         return r;
-                if (send(c->sync_fd, "", 1, MSG_NOSIGNAL) < 0)
-                        return negative_errno();
+                return child_link_go(&c->link);
         }
 
         return 0;
@@ -308,7 +377,7 @@ static int watch(Container *c)
         if (r < 0)
                 return r;
 
-        return loop_add_fd(c->loop, &c->sync_source, c->sync_fd, EPOLLIN, on_sync, c);
+        return child_link_watch(&c->link, c->loop);
 }
 
 static int set_up_cgroup(Container *c, const ContainerPlan *plan, char **reterr_message)
@@ -347,9 +416,15 @@ static void abandon(Container *c)
         (void) cgroup_remove(&c->cgroup);
 }
 
-int container_create_at(Container **ret, Loop *loop, const char *cgroup_root, const char *id,
-                        const Grpc__Spec *spec, const ContainerIo *io,
-                        const ContainerHandlers *handlers, char **reterr_message)
+static uint64_t offered(const ContainerPlace *place)
+{
+        return (place->pid_fd >= 0 ? CLONE_NEWPID : 0) | (place->ipc_fd >= 0 ? CLONE_NEWIPC : 0) |
+               (place->uts_fd >= 0 ? CLONE_NEWUTS : 0);
+}
+
+int container_create(Container **ret, Loop *loop, const ContainerPlace *place, const char *id,
+                     const Grpc__Spec *spec, const ContainerIo *io,
+                     const ContainerHandlers *handlers, char **reterr_message)
 {
         _cleanup_(container_plan_freep) ContainerPlan *plan = NULL;
         _cleanup_(container_freep) Container *c = NULL;
@@ -358,6 +433,7 @@ int container_create_at(Container **ret, Loop *loop, const char *cgroup_root, co
         r = container_plan_new(&plan, id, spec, reterr_message);
         if (r < 0)
                 return r;
+        container_plan_share(plan, offered(place), place->hostname);
 
         c = new0(Container, 1);
         if (!c)
@@ -370,17 +446,25 @@ int container_create_at(Container **ret, Loop *loop, const char *cgroup_root, co
                 .cgroup = CGROUP_NULL,
                 .device_fd = -EBADF,
                 .init = PIDREF_NULL,
-                .sync_fd = -EBADF,
+                .link = {
+                        .fd = -EBADF, .on_message = on_link_message, .on_end = on_link_end,
+                },
+                .root_fd = -EBADF,
+                .join_namespaces = JOIN_NAMESPACES | (plan->namespaces & CLONE_NEWUSER),
                 .id = TAKE_PTR(plan->id),
         };
 
-        r = cgroup_create(&c->cgroup, cgroup_root, plan->cgroup_name, reterr_message);
+        r = hook_set_parse(&c->hooks.set, c->id, spec, place->guest_hooks, reterr_message);
+        if (r < 0)
+                return r;
+
+        r = cgroup_create(&c->cgroup, place->cgroup_root, plan->cgroup_name, reterr_message);
         if (r < 0)
                 return r;
 
         r = set_up_cgroup(c, plan, reterr_message);
         if (r >= 0)
-                r = spawn(c, plan, io, reterr_message);
+                r = spawn(c, plan, place, io, reterr_message);
         if (r >= 0)
                 r = watch(c);
         if (r < 0) {
@@ -388,32 +472,59 @@ int container_create_at(Container **ret, Loop *loop, const char *cgroup_root, co
                 return r;
         }
 
+        c->seccomp = TAKE_PTR(plan->seccomp);
         *ret = TAKE_PTR(c);
         return 0;
 }
 
-int container_create(Container **ret, Loop *loop, const char *id, const Grpc__Spec *spec,
-                     const ContainerIo *io, const ContainerHandlers *handlers,
-                     char **reterr_message)
-{
-        return container_create_at(ret, loop, CGROUP_ROOT, id, spec, io, handlers, reterr_message);
-}
-
 int container_start(Container *c, char **reterr_message)
 {
+        int r;
+
         if (c->removing || c->state != CONTAINER_CREATED)
                 return error_setf(reterr_message, -EBUSY, "container '%s' is %s", c->id,
                                   container_state_to_string(c->state));
 
-        if (send(c->sync_fd, "", 1, MSG_NOSIGNAL) < 0) {
-                int r = negative_errno();
-
+        r = child_link_go(&c->link);
+        if (r < 0)
                 /* Killed while it waited; on_exit follows. */
-                return error_setf(reterr_message, r == -EPIPE ? -ESRCH : r, "container '%s': %s",
-                                c->id, strerror(-r));
-        }
+                return error_setf(reterr_message, r, "container '%s': %s", c->id, strerror(-r));
 
         c->state = CONTAINER_STARTING;
+        return 0;
+}
+
+static bool is_frozen(const Container *c)
+{
+        _cleanup_free_ char *text = NULL;
+
+        return read_file_at(c->cgroup.fd, "cgroup.freeze", 16, &text, NULL) >= 0 && text[0] == '1';
+}
+
+int container_get_join(const Container *c, ContainerJoin *ret, char **reterr_message)
+{
+        if (c->removing || c->state == CONTAINER_STOPPED)
+                return error_setf(reterr_message, -EBUSY, "container '%s': cannot exec in a stopped "
+                                  "container", c->id);
+        if (c->state == CONTAINER_CREATING)
+                return error_setf(reterr_message, -EBUSY, "container '%s': cannot exec before it is "
+                                  "created", c->id);
+        if (c->root_fd < 0)
+                return error_setf(reterr_message, -EIO, "container '%s' has no root directory", c->id);
+        /* The process would hang, and with it whoever waits for it to start. */
+        if (is_frozen(c))
+                return error_setf(reterr_message, -EBUSY, "container '%s': cannot exec in a paused "
+                                  "container", c->id);
+
+        *ret = (ContainerJoin) {
+                .loop = c->loop,
+                .id = c->id,
+                .init_fd = c->init.fd,
+                .root_fd = c->root_fd,
+                .namespaces = c->join_namespaces,
+                .cgroup_fd = c->cgroup.fd,
+                .seccomp = c->seccomp,
+        };
         return 0;
 }
 
@@ -472,6 +583,33 @@ int container_signal(Container *c, int sig, bool all, char **reterr_message)
         return 0;
 }
 
+/* The last of it. error: what could not be removed. */
+static void removed(Container *c, int error, const char *message)
+{
+        if (c->handlers.on_removed)
+                c->handlers.on_removed(c, error, message, c->handlers.userdata);
+        container_free(c);
+}
+
+static void on_poststop(HookRunner *runner, int error, const char *message)
+{
+        Container *c = container_of(runner, Container, hooks);
+
+        if (error < 0)
+                log_warning("Container %s: %s, ignoring", c->id, error_text(message, error));
+        removed(c, 0, NULL);
+}
+
+static void run_poststop(Container *c)
+{
+        static const HookKind kinds[] = { HOOK_POSTSTOP };
+        int r = !c->created ? 0 : hook_runner_start(&c->hooks, c->loop, kinds, ELEMENTSOF(kinds), "stopped",
+                                                    0, on_poststop);
+
+        if (r <= 0)
+                on_poststop(&c->hooks, r, NULL);
+}
+
 static void on_remove_timer(LoopSource *source, void *userdata)
 {
         _cleanup_free_ char *message = NULL;
@@ -495,10 +633,10 @@ static void on_remove_timer(LoopSource *source, void *userdata)
         else if (r < 0)
                 (void) error_setf(&message, r, "container '%s': cannot remove cgroup '%s': %s",
                                 c->id, c->cgroup.name, strerror(-r));
-        if (c->handlers.on_removed)
-                c->handlers.on_removed(c, r, message, c->handlers.userdata);
-
-        container_free(c);
+        if (r < 0)
+                removed(c, r, message);
+        else
+                run_poststop(c);
 }
 
 int container_remove(Container *c, char **reterr_message)
@@ -514,9 +652,11 @@ int container_remove(Container *c, char **reterr_message)
                 return r;
 
         c->removing = true;
+        /* What has begun is not waited for. */
+        c->hooks.worker = worker_cancel(c->hooks.worker);
         c->remove_deadline = now_usec() + CONTAINER_REMOVE_TIMEOUT_SEC * USEC_PER_SEC;
         c->remove_delay = REMOVE_DELAY_MIN;
-        close_sync(c);
+        child_link_close(&c->link);
         (void) cgroup_kill(&c->cgroup);
         (void) pidref_kill(&c->init, SIGKILL);
         return 0;

@@ -25,11 +25,30 @@ typedef enum ContainerState {
         _CONTAINER_STATE_MAX,
 } ContainerState;
 
+/* Ignored for a process with a terminal. */
 typedef struct ContainerIo {
         int stdin_fd, stdout_fd, stderr_fd;     /* the container's ends; -EBADF: /dev/null */
 } ContainerIo;
 
+/* Where a container is made, and what it shares with others. */
+typedef struct ContainerPlace {
+        const char *cgroup_root;        /* cgroup v2 directory below which CGROUP_PARENT is */
+        int pid_fd;             /* pid namespace that it has to be in, or -EBADF */
+        /*
+         * Namespaces in place of own ones, or -EBADF; not for a container that sets sysctls of them or has a
+         * host name other than hostname.
+         */
+        int ipc_fd, uts_fd;
+        const char *hostname;   /* of uts_fd */
+        const char *guest_hooks;        /* directory, or NULL; see container-hooks.h */
+} ContainerPlace;
+
+#define CONTAINER_PLACE_NULL(root) \
+        ((ContainerPlace) { .cgroup_root = (root), .pid_fd = -EBADF, .ipc_fd = -EBADF, .uts_fd = -EBADF })
+
 typedef struct ContainerHandlers {
+        /* The master of the terminal that process.terminal asks for, before on_created. Takes fd. */
+        void (*on_terminal)(Container *c, int fd, void *userdata);
         /* error 0: created. Otherwise -errno with a one-line message, and the container is STOPPED. */
         void (*on_created)(Container *c, int error, const char *message, void *userdata);
         /* error 0: the workload runs (exec succeeded). */
@@ -55,14 +74,9 @@ typedef struct ContainerHandlers {
  * copies. spec is not referenced after the call. Returns at once; on_created follows from the loop,
  * also for a program that does not exist (-ENOENT, 127 for a shell) or must not run (-EACCES, 126).
  */
-int container_create(Container **ret, Loop *loop, const char *id, const Grpc__Spec *spec,
-                     const ContainerIo *io, const ContainerHandlers *handlers,
-                     char **reterr_message);
-
-/* container_create() with another place than /sys/fs/cgroup: a cgroup v2 directory, for tests. */
-int container_create_at(Container **ret, Loop *loop, const char *cgroup_root, const char *id,
-                        const Grpc__Spec *spec, const ContainerIo *io,
-                        const ContainerHandlers *handlers, char **reterr_message);
+int container_create(Container **ret, Loop *loop, const ContainerPlace *place, const char *id,
+                     const Grpc__Spec *spec, const ContainerIo *io,
+                     const ContainerHandlers *handlers, char **reterr_message);
 
 /* -EBUSY unless CREATED. */
 int container_start(Container *c, char **reterr_message);
@@ -80,6 +94,20 @@ int container_signal(Container *c, int sig, bool all, char **reterr_message);
  * -EALREADY the second time.
  */
 int container_remove(Container *c, char **reterr_message);
+
+/* What a further process needs to be one of this container, see container-exec.h. */
+typedef struct ContainerJoin {
+        Loop *loop;
+        const char *id;
+        int init_fd;            /* pidfd: whose namespaces */
+        int root_fd;            /* the root directory in there */
+        uint64_t namespaces;    /* CLONE_NEW* for setns(2) */
+        int cgroup_fd;
+        const struct SeccompPlan *seccomp;      /* NULL: none */
+} ContainerJoin;
+
+/* Borrowed from c. -EBUSY before it is created, while it is paused, and when it has stopped. */
+int container_get_join(const Container *c, ContainerJoin *ret, char **reterr_message);
 
 const char *container_id(const Container *c);
 ContainerState container_state(const Container *c);

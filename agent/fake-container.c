@@ -92,8 +92,9 @@ static void close_io(Container *c)
         c->io.stderr_fd = safe_close(c->io.stderr_fd);
 }
 
-int container_create(Container **ret, Loop *loop, const char *id, const Grpc__Spec *spec,
-                     const ContainerIo *io, const ContainerHandlers *handlers, char **reterr_message)
+int container_create(Container **ret, Loop *loop, const ContainerPlace *place, const char *id,
+                     const Grpc__Spec *spec, const ContainerIo *io,
+                     const ContainerHandlers *handlers, char **reterr_message)
 {
         Container *c;
 
@@ -211,6 +212,11 @@ ContainerUpdate *container_update_free(ContainerUpdate *update)
 {
         free(update);
         return NULL;
+}
+
+Loop *fake_loop(const Container *c)
+{
+        return c->loop;
 }
 
 void fake_print(Container *c, const char *out, const char *err)

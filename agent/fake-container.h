@@ -3,6 +3,7 @@
 
 /* The container engine of the tests: see fake-container.c. */
 
+#include "agent/container-exec.h"
 #include "agent/container.h"
 
 /* The one created last; NULL once it is removed. */
@@ -19,3 +20,13 @@ void fake_print(Container *c, const char *out, const char *err);
 void fake_exit(Container *c, int status);
 /* For the end of a test that has not removed it; the loop is still there. */
 void fake_forget(void);
+Loop *fake_loop(const Container *c);
+
+/* Processes that joined, see fake-container-exec.c: the newest, and how many there are. */
+extern ContainerExec *fake_exec_last;
+extern unsigned fake_execs;
+
+void fake_exec_print(ContainerExec *e, const char *out, const char *err);
+/* What it reads its input from. */
+int fake_exec_stdin(ContainerExec *e);
+void fake_exec_exit(ContainerExec *e, int status);

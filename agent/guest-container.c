@@ -4,38 +4,27 @@
 
 #include "agent/guest-container.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <unistd.h>
 
+#include "agent/guest-devices.h"
+#include "agent/guest-exec.h"
+#include "agent/worker.h"
 #include "basic/error.h"
-#include "basic/fd.h"
 #include "basic/limits.h"
 #include "basic/log.h"
 
-#define STREAM_WAIT_USEC (5 * USEC_PER_SEC)
+/* Kata's agent.hotplug_timeout. */
+#define DEVICE_WAIT_USEC (3 * USEC_PER_SEC)
 
 typedef enum GuestState {
         GUEST_CLAIMING,
+        GUEST_DEVICES,          /* a worker waits for them */
         GUEST_MOUNTING,
         GUEST_ENGINE,
         GUEST_LIVE,
         GUEST_REMOVING,         /* the engine takes it apart */
         GUEST_RELEASING,        /* its storages go */
 } GuestState;
-
-enum { STREAM_IN, STREAM_OUT, STREAM_ERR, _STREAM_MAX };
-
-typedef struct Waiter {
-        struct Waiter *next;
-        Request *request;
-} Waiter;
-
-typedef struct ClaimSlot {
-        GuestContainer *gc;
-        StreamClaim *claim;
-        int fd;
-} ClaimSlot;
 
 struct GuestContainer {
         Sandbox *sandbox;
@@ -45,19 +34,16 @@ struct GuestContainer {
         Container *engine;
         GuestResources *resources;      /* while LIVE */
 
-        StdioOut *out[2];       /* stdout, stderr */
-        StdioIn *in;
+        GuestProcess *process;
+        struct GuestExec *execs;
 
         const Grpc__CreateContainerRequest *input;      /* until the engine has taken it */
+        GuestDevices devices;
+        Worker *device_worker;
         Request *create_request, *start_request, *remove_request;
-        ClaimSlot claims[_STREAM_MAX];
         LoopSource *remove_timer;
         int fail_error;         /* why the creation is undone */
         char *fail_message;
-
-        bool exited;
-        int status;
-        Waiter *waiters;
         TerminationLog termination_log;
 };
 
@@ -81,65 +67,25 @@ GuestResources *guest_container_resources(const GuestContainer *gc)
         return gc->resources;
 }
 
-bool guest_container_exited(const GuestContainer *gc, int *ret_status)
-{
-        if (gc->exited)
-                *ret_status = gc->status;
-        return gc->exited;
-}
-
-StdioOut *guest_container_stdout(const GuestContainer *gc)
-{
-        return gc->out[0];
-}
-
-StdioOut *guest_container_stderr(const GuestContainer *gc)
-{
-        return gc->out[1];
-}
-
-StdioIn *guest_container_stdin(const GuestContainer *gc)
-{
-        return gc->in;
-}
-
 const TerminationLog *guest_container_termination_log(const GuestContainer *gc)
 {
         return &gc->termination_log;
 }
 
-static void answer_waiters(GuestContainer *gc)
+GuestProcess *guest_container_process(const GuestContainer *gc)
 {
-        Grpc__WaitProcessResponse response = GRPC__WAIT_PROCESS_RESPONSE__INIT;
-
-        response.status = gc->status;
-        while (gc->waiters) {
-                Waiter *waiter = gc->waiters;
-
-                gc->waiters = waiter->next;
-                request_reply(waiter->request, &response.base);
-                free(waiter);
-        }
+        return gc->process;
 }
 
-static void set_exited(GuestContainer *gc, int status)
+Sandbox *guest_container_sandbox(const GuestContainer *gc)
 {
-        if (gc->exited)
-                return;
-
-        gc->exited = true;
-        gc->status = status;
-        stdio_in_free(gc->in);
-        gc->in = NULL;
-        answer_waiters(gc);
+        return gc->sandbox;
 }
 
-static void close_claims(GuestContainer *gc)
+struct GuestExec **guest_container_execs(const GuestContainer *gc)
 {
-        for (unsigned i = 0; i < _STREAM_MAX; i++) {
-                gc->claims[i].claim = stream_claim_free(gc->claims[i].claim);
-                gc->claims[i].fd = safe_close(gc->claims[i].fd);
-        }
+        /* The list is no part of what const means here. */
+        return &((GuestContainer *) (uintptr_t) gc)->execs;
 }
 
 GuestContainer *guest_container_free(GuestContainer *gc)
@@ -157,20 +103,13 @@ GuestContainer *guest_container_free(GuestContainer *gc)
         if (gc->next)
                 gc->next->prev = gc->prev;
 
-        while (gc->waiters) {
-                Waiter *waiter = gc->waiters;
-
-                gc->waiters = waiter->next;
-                request_on_cancel(waiter->request, NULL, NULL);
-                free(waiter);
-        }
-        close_claims(gc);
+        gc->device_worker = worker_cancel(gc->device_worker);
+        guest_devices_done(&gc->devices);
+        guest_execs_free(gc);
         guest_resources_free(gc->resources);
-        loop_source_free(gc->remove_timer);
-        for (unsigned i = 0; i < ELEMENTSOF(gc->out); i++)
-                stdio_out_free(gc->out[i]);
-        stdio_in_free(gc->in);
+        guest_process_free(gc->process);
         termination_log_done(&gc->termination_log);
+        loop_source_free(gc->remove_timer);
         free(gc->fail_message);
         free(gc->id);
         free(gc);
@@ -185,11 +124,9 @@ static void finish(GuestContainer *gc, int error, const char *message)
         Sandbox *sandbox = gc->sandbox;
 
         /* Whoever still waits learns that it was killed. */
-        set_exited(gc, 128 + SIGKILL);
-
-        for (unsigned i = 0; i < ELEMENTSOF(gc->out); i++)
-                if (gc->out[i] && stdio_out_is_attached(gc->out[i]) && !stdio_out_is_done(gc->out[i]))
-                        sandbox_linger(sandbox, TAKE_PTR(gc->out[i]));
+        guest_execs_end(gc);
+        guest_process_set_exited(gc->process, 128 + SIGKILL);
+        guest_process_linger(gc->process);
 
         if (create)
                 request_fail_errno(create, gc->fail_error < 0 ? gc->fail_error : -ECANCELED,
@@ -252,7 +189,8 @@ static void tear_down(GuestContainer *gc)
         }
 
         gc->state = GUEST_REMOVING;
-        close_claims(gc);
+        gc->device_worker = worker_cancel(gc->device_worker);
+        guest_process_cancel_claims(gc->process);
         gc->resources = guest_resources_free(gc->resources);
         if (!gc->engine)
                 return release(gc, 0, NULL);
@@ -272,6 +210,13 @@ static void fail(GuestContainer *gc, int error, const char *message)
                 gc->fail_message = message ? strdup(message) : NULL;
         }
         tear_down(gc);
+}
+
+static void on_terminal(Container *c, int fd, void *userdata)
+{
+        GuestContainer *gc = userdata;
+
+        guest_process_set_terminal(gc->process, fd);
 }
 
 static void on_created(Container *c, int error, const char *message, void *userdata)
@@ -305,7 +250,7 @@ static void on_started(Container *c, int error, const char *message, void *userd
                 if (request)
                         request_fail_errno(request, error, message);
                 /* As a shell reports it: on_exit does not come any more. */
-                set_exited(gc, error == -ENOENT ? 127 : 126);
+                guest_process_set_exited(gc->process, error == -ENOENT ? 127 : 126);
                 return;
         }
 
@@ -320,96 +265,38 @@ static void on_exit_status(Container *c, int status, void *userdata)
 
         log_info("Container %s exited with status %d", gc->id, status);
         guest_resources_exited(gc->resources);
-        set_exited(gc, status);
+        guest_process_set_exited(gc->process, status);
 }
 
 static const ContainerHandlers engine_handlers = {
+        .on_terminal = on_terminal,
         .on_created = on_created,
         .on_started = on_started,
         .on_exit = on_exit_status,
         .on_removed = on_removed,
 };
 
-/* One pipe: *ret_theirs goes to the container, owned by its user so that it can open /dev/stdout. */
-static int make_pipe(const Grpc__Spec *spec, bool container_reads, int *ret_ours, int *ret_theirs)
-{
-        int p[2], theirs;
-
-        if (pipe2(p, O_CLOEXEC) < 0)
-                return negative_errno();
-
-        theirs = p[container_reads ? 0 : 1];
-        if (spec->process && spec->process->user)
-                /* A file system without such ids only costs the container /dev/stdout. */
-                (void) !fchown(theirs, spec->process->user->uid, spec->process->user->gid);
-        *ret_theirs = theirs;
-        *ret_ours = p[container_reads ? 1 : 0];
-        return 0;
-}
-
-static int make_output(GuestContainer *gc, unsigned i, int *ret_theirs)
-{
-        _cleanup_close_ int ours = -EBADF;
-        int r;
-
-        r = make_pipe(gc->input->oci, false, &ours, ret_theirs);
-        if (r < 0)
-                return r;
-        r = stdio_out_new(&gc->out[i], sandbox_loop(gc->sandbox), &ours, NULL, NULL);
-        if (r < 0)
-                return r;
-        if (gc->claims[STREAM_OUT + i].fd >= 0)
-                r = stdio_out_attach(gc->out[i], &gc->claims[STREAM_OUT + i].fd);
-        return r;
-}
-
-static int make_input(GuestContainer *gc, int *ret_theirs)
-{
-        _cleanup_close_ int ours = -EBADF;
-        int r;
-
-        r = make_pipe(gc->input->oci, true, &ours, ret_theirs);
-        if (r < 0)
-                return r;
-        r = stdio_in_new(&gc->in, sandbox_loop(gc->sandbox), &ours);
-        if (r < 0)
-                return r;
-        if (gc->claims[STREAM_IN].fd >= 0)
-                r = stdio_in_attach(gc->in, &gc->claims[STREAM_IN].fd);
-        return r;
-}
-
-/* Without any port the host uses the stdio calls, so all three streams exist. */
-static bool wants_stream(const Grpc__CreateContainerRequest *input, unsigned i)
-{
-        const uint32_t ports[_STREAM_MAX] = { input->stdin_port, input->stdout_port, input->stderr_port };
-
-        return ports[i] != 0 || (ports[0] == 0 && ports[1] == 0 && ports[2] == 0);
-}
-
 static void step_engine(GuestContainer *gc)
 {
-        _cleanup_close_ int in = -EBADF, out = -EBADF, err = -EBADF;
         ContainerHandlers handlers = engine_handlers;
         _cleanup_free_ char *message = NULL;
+        ContainerPlace place;
         ContainerIo io;
-        int r = 0;
+        int r;
 
         gc->state = GUEST_ENGINE;
-        if (wants_stream(gc->input, STREAM_IN))
-                r = make_input(gc, &in);
-        if (r >= 0 && wants_stream(gc->input, STREAM_OUT))
-                r = make_output(gc, 0, &out);
-        if (r >= 0 && wants_stream(gc->input, STREAM_ERR))
-                r = make_output(gc, 1, &err);
+        r = sandbox_container_place(gc->sandbox, gc->input->sandbox_pidns, &place, &message);
         if (r < 0)
-                return fail(gc, r, NULL);
+                return fail(gc, r, message);
+        r = guest_process_open(gc->process, gc->input->oci->process, &io, &message);
+        if (r < 0)
+                return fail(gc, r, message);
 
-        io = (ContainerIo) { .stdin_fd = in, .stdout_fd = out, .stderr_fd = err };
         handlers.userdata = gc;
-        r = container_create(&gc->engine, sandbox_loop(gc->sandbox), gc->id, gc->input->oci, &io,
+        r = container_create(&gc->engine, sandbox_loop(gc->sandbox), &place, gc->id, gc->input->oci, &io,
                              &handlers, &message);
         gc->input = NULL;
+        guest_io_close(&io);
         if (r < 0) {
                 gc->engine = NULL;
                 fail(gc, r, message);
@@ -446,47 +333,50 @@ static void step_mount(GuestContainer *gc)
         gc->state = GUEST_MOUNTING;
 }
 
-static bool claims_pending(const GuestContainer *gc)
+static int wait_for_devices(void *userdata, char **reterr_message)
 {
-        for (unsigned i = 0; i < _STREAM_MAX; i++)
-                if (gc->claims[i].claim)
-                        return true;
-
-        return false;
+        return guest_devices_wait(userdata, "", DEVICE_WAIT_USEC, reterr_message);
 }
 
-static void on_stream(int fd, void *userdata)
+static void on_devices(int error, const char *message, void *userdata)
 {
-        ClaimSlot *slot = userdata;
-        GuestContainer *gc = slot->gc;
+        _cleanup_free_ char *text = NULL;
+        GuestContainer *gc = userdata;
+        int r;
 
-        slot->claim = NULL;
-        if (fd < 0)
-                return fail(gc, fd, "a stdio stream that the request names has not been opened");
+        gc->device_worker = NULL;
+        if (error < 0)
+                return fail(gc, error, message);
 
-        slot->fd = fd;
-        if (!claims_pending(gc))
-                step_mount(gc);
+        /* The input is this request's own copy, which nobody else reads. */
+        r = guest_devices_apply(&gc->devices, "", gc->input->oci, &text);
+        if (r < 0)
+                return fail(gc, r, text);
+        step_mount(gc);
 }
 
-static int step_claim(GuestContainer *gc)
+static void step_devices(GuestContainer *gc)
 {
-        const uint32_t ports[_STREAM_MAX] = {
-                gc->input->stdin_port, gc->input->stdout_port, gc->input->stderr_port,
-        };
+        int r;
 
-        for (unsigned i = 0; i < _STREAM_MAX; i++) {
-                int r;
+        if (gc->devices.n == 0)
+                return step_mount(gc);
 
-                if (ports[i] == 0)
-                        continue;
-                r = stream_table_claim(sandbox_streams(gc->sandbox), &gc->claims[i].claim, ports[i],
-                                       STREAM_WAIT_USEC, on_stream, &gc->claims[i]);
-                if (r < 0)
-                        return r;
-        }
+        gc->state = GUEST_DEVICES;
+        /* The worker ends by itself before its deadline. */
+        r = worker_start(&gc->device_worker, sandbox_loop(gc->sandbox), wait_for_devices, &gc->devices,
+                         2 * DEVICE_WAIT_USEC, on_devices, gc);
+        if (r < 0)
+                fail(gc, r, NULL);
+}
 
-        return 0;
+static void on_streams(int error, const char *message, void *userdata)
+{
+        GuestContainer *gc = userdata;
+
+        if (error < 0)
+                return fail(gc, error, message);
+        step_devices(gc);
 }
 
 static void on_create_cancelled(Request *request, void *userdata)
@@ -506,27 +396,29 @@ static const char *unsupported(const Grpc__CreateContainerRequest *input)
 {
         const Grpc__StringUser *user = input->string_user;
 
-        if (input->n_devices > 0)
-                return "devices";
         if (input->n_shared_mounts > 0)
                 return "shared_mounts";
-        if (input->sandbox_pidns)
-                return "sandbox_pidns (a pid namespace for the whole sandbox)";
         if (user && (*user->uid || *user->gid || user->n_additionalgids > 0))
                 return "string_user";
-        if (input->oci->process && input->oci->process->terminal)
-                return "process.terminal (a pseudo-terminal)";
         return NULL;
 }
 
 void guest_container_create(Sandbox *sandbox, Request *request, const Grpc__CreateContainerRequest *input)
 {
+        const uint32_t ports[_GUEST_STREAM_MAX] = {
+                input->stdin_port, input->stdout_port, input->stderr_port,
+        };
         GuestContainer **list = sandbox_container_list(sandbox), *gc;
+        _cleanup_(guest_devices_done) GuestDevices devices = {};
+        _cleanup_free_ char *message = NULL;
         const char *what;
         int r;
 
         if (sandbox_state(sandbox) != SANDBOX_READY)
                 return request_fail(request, TTRPC_FAILED_PRECONDITION, "there is no sandbox yet");
+        if (sandbox_place(sandbox)->unprivileged)
+                return request_fail(request, TTRPC_PERMISSION_DENIED, "containers need an agent that runs as "
+                                    "root");
         if (!id_is_valid(input->container_id, CONTAINER_ID_MAX))
                 return request_fail(request, TTRPC_INVALID_ARGUMENT, "invalid container id");
         if (*input->exec_id && !streq(input->exec_id, input->container_id))
@@ -547,6 +439,9 @@ void guest_container_create(Sandbox *sandbox, Request *request, const Grpc__Crea
                                     "container %s: %s is not implemented by this agent",
                                     input->container_id, what);
 
+        r = guest_devices_plan(input->devices, input->n_devices, &devices, &message);
+        if (r < 0)
+                return request_fail_errno(request, r, message);
         r = request_keep_input(request);
         if (r < 0)
                 return request_fail(request, TTRPC_RESOURCE_EXHAUSTED, "too many requests at once");
@@ -562,19 +457,25 @@ void guest_container_create(Sandbox *sandbox, Request *request, const Grpc__Crea
                 free(gc);
                 return request_fail_errno(request, -ENOMEM, NULL);
         }
-        for (unsigned i = 0; i < _STREAM_MAX; i++)
-                gc->claims[i] = (ClaimSlot) { .gc = gc, .fd = -EBADF };
+        r = guest_process_new(&gc->process, sandbox, ports);
+        if (r < 0) {
+                free(gc->id);
+                free(gc);
+                return request_fail_errno(request, r, NULL);
+        }
+        gc->devices = devices;
+        devices = (GuestDevices) {};
         if (*list)
                 (*list)->prev = gc;
         *list = gc;
         gc->create_request = request;
         request_on_cancel(request, on_create_cancelled, gc);
 
-        r = step_claim(gc);
+        r = guest_process_claim(gc->process, on_streams, gc);
         if (r < 0)
                 return fail(gc, r, NULL);
-        if (!claims_pending(gc))
-                step_mount(gc);
+        if (r == 0)
+                step_devices(gc);
 }
 
 static void on_start_cancelled(Request *request, void *userdata)
@@ -605,34 +506,6 @@ void guest_container_start(GuestContainer *gc, Request *request)
                 gc->start_request = NULL;
                 request_fail_errno(request, r, message);
         }
-}
-
-static void on_wait_cancelled(Request *request, void *userdata)
-{
-        GuestContainer *gc = userdata;
-
-        for (Waiter **at = &gc->waiters; *at; at = &(*at)->next)
-                if ((*at)->request == request) {
-                        Waiter *waiter = *at;
-
-                        *at = waiter->next;
-                        free(waiter);
-                        return;
-                }
-}
-
-void guest_container_wait(GuestContainer *gc, Request *request)
-{
-        Waiter *waiter = new0(Waiter, 1);
-
-        if (!waiter)
-                return request_fail_errno(request, -ENOMEM, NULL);
-
-        *waiter = (Waiter) { .next = gc->waiters, .request = request };
-        gc->waiters = waiter;
-        request_on_cancel(request, on_wait_cancelled, gc);
-        if (gc->exited)
-                answer_waiters(gc);
 }
 
 static void on_remove_cancelled(Request *request, void *userdata)

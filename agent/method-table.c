@@ -48,6 +48,7 @@ static const Method methods[] = {
         { AGENT, "CreateContainer", &grpc__create_container_request__descriptor, service_create_container },
         { AGENT, "StartContainer", &grpc__start_container_request__descriptor, service_start_container },
         { AGENT, "RemoveContainer", &grpc__remove_container_request__descriptor, service_remove_container },
+        { AGENT, "ExecProcess", &grpc__exec_process_request__descriptor, service_exec_process },
         { AGENT, "SignalProcess", &grpc__signal_process_request__descriptor, service_signal_process },
         { AGENT, "WaitProcess", &grpc__wait_process_request__descriptor, service_wait_process },
 
@@ -67,6 +68,7 @@ static const Method methods[] = {
         { AGENT, "ReadStdout", &grpc__read_stream_request__descriptor, service_read_stdout },
         { AGENT, "ReadStderr", &grpc__read_stream_request__descriptor, service_read_stderr },
         { AGENT, "CloseStdin", &grpc__close_stdin_request__descriptor, service_close_stdin },
+        { AGENT, "TtyWinResize", &grpc__tty_win_resize_request__descriptor, service_tty_win_resize },
 
         { EXTENSION, "AttachStdio", &kata__systemd__v1__attach_stdio_request__descriptor,
           service_attach_stdio },

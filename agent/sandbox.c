@@ -8,7 +8,9 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "agent/cgroup.h"
 #include "agent/guest-container.h"
+#include "agent/sandbox-ns.h"
 #include "basic/error.h"
 #include "basic/fd.h"
 #include "basic/limits.h"
@@ -35,9 +37,11 @@ struct Sandbox {
         OomEvents *oom_events;
         Online *online;
         uint64_t scrapes;
-        SandboxState state;
-        char *id;
         Policy *policy;
+        SandboxPlace place;
+        SandboxNs ns;
+        SandboxState state;
+        char *id, *hostname, *guest_hooks;      /* guest_hooks: "" for none */
         GuestContainer *containers;
         Request *create_request, *destroy_request;
         LoopSource *destroy_timer;
@@ -107,6 +111,32 @@ uint64_t sandbox_count_scrape(Sandbox *sandbox)
 const char *sandbox_id(const Sandbox *sandbox)
 {
         return strempty(sandbox->id);
+}
+
+void sandbox_set_place(Sandbox *sandbox, const SandboxPlace *place)
+{
+        sandbox->place = *place;
+}
+
+const SandboxPlace *sandbox_place(const Sandbox *sandbox)
+{
+        return &sandbox->place;
+}
+
+int sandbox_container_place(const Sandbox *sandbox, bool with_pid, ContainerPlace *ret, char **reterr_message)
+{
+        if (with_pid && sandbox->ns.pid_fd < 0)
+                return error_setf(reterr_message, -EINVAL, "sandbox_pidns: the sandbox was created without");
+
+        *ret = (ContainerPlace) {
+                .cgroup_root = sandbox->place.cgroup_root,
+                .pid_fd = with_pid ? sandbox->ns.pid_fd : -EBADF,
+                .ipc_fd = sandbox->ns.ipc_fd,
+                .uts_fd = sandbox->ns.uts_fd,
+                .hostname = sandbox->hostname,
+                .guest_hooks = isempty(sandbox->guest_hooks) ? NULL : sandbox->guest_hooks,
+        };
+        return 0;
 }
 
 GuestContainer *sandbox_containers(const Sandbox *sandbox)
@@ -214,12 +244,9 @@ static int check_create(const Grpc__CreateSandboxRequest *input, char **reterr_m
         if (input->n_kernel_modules > 0)
                 return error_setf(reterr_message, EOPNOTSUPP, "kernel module '%s': the guest kernel has no "
                                   "loadable modules", strempty(input->kernel_modules[0]->name));
-        if (*input->guest_hook_path)
-                return error_setf(reterr_message, EOPNOTSUPP, "guest_hook_path is not implemented by this "
-                                  "agent");
-        if (input->sandbox_pidns)
-                return error_setf(reterr_message, EOPNOTSUPP, "sandbox_pidns (a pid namespace for the whole "
-                                  "sandbox) is not implemented by this agent");
+        if (*input->guest_hook_path && (input->guest_hook_path[0] != '/' ||
+                                        strlen(input->guest_hook_path) >= PATH_MAX))
+                return error_setf(reterr_message, EINVAL, "guest_hook_path is not an absolute path");
         if (*input->sandbox_id && !id_is_valid(input->sandbox_id, SANDBOX_ID_MAX))
                 return error_setf(reterr_message, EINVAL, "invalid sandbox id");
         if (strlen(input->hostname) > HOST_NAME_MAX)
@@ -241,6 +268,8 @@ static void create_done(Sandbox *sandbox, int error, const char *message)
         if (error < 0) {
                 log_error("Sandbox: %s", error_text(message, error));
                 sandbox->id = mfree(sandbox->id);
+                sandbox->hostname = mfree(sandbox->hostname);
+                sandbox_ns_done(&sandbox->ns);
         } else
                 log_info("Sandbox %s created", sandbox->id);
 
@@ -248,6 +277,17 @@ static void create_done(Sandbox *sandbox, int error, const char *message)
                 request_fail_errno(request, error, message);
         else if (request)
                 request_reply(request, NULL);
+}
+
+/* Without privileges there are no containers to share them, and no need to make them. */
+static int make_namespaces(Sandbox *sandbox, bool with_pid, char **reterr_message)
+{
+        if (sandbox->place.unprivileged || geteuid() != 0)
+                return with_pid ? error_setf(reterr_message, -EPERM, "sandbox_pidns needs an agent that runs "
+                                             "as root") : 0;
+
+        return sandbox_ns_make(&sandbox->ns, sandbox->loop, *sandbox->hostname ? sandbox->hostname : NULL,
+                               with_pid, reterr_message);
 }
 
 static void on_mounted(int error, const char *message, void *userdata)
@@ -275,8 +315,13 @@ void sandbox_create(Sandbox *sandbox, Request *request, const Grpc__CreateSandbo
         if (r < 0)
                 return request_fail_errno(request, r, message);
 
+        free(sandbox->id);
+        free(sandbox->hostname);
+        free(sandbox->guest_hooks);
         sandbox->id = strdup(input->sandbox_id);
-        if (!sandbox->id)
+        sandbox->hostname = strdup(input->hostname);
+        sandbox->guest_hooks = strdup(input->guest_hook_path);
+        if (!sandbox->id || !sandbox->hostname || !sandbox->guest_hooks)
                 return request_fail_errno(request, -ENOMEM, NULL);
 
         sandbox->state = SANDBOX_CREATING;
@@ -285,6 +330,9 @@ void sandbox_create(Sandbox *sandbox, Request *request, const Grpc__CreateSandbo
 
         if (*input->hostname && sethostname(input->hostname, strlen(input->hostname)) < 0)
                 return create_done(sandbox, negative_errno(), "sethostname");
+        r = make_namespaces(sandbox, input->sandbox_pidns, &message);
+        if (r < 0)
+                return create_done(sandbox, r, message);
         if (input->n_dns > 0) {
                 r = write_resolv_conf(input->dns, input->n_dns, &message);
                 if (r < 0)
@@ -354,18 +402,25 @@ void sandbox_destroy(Sandbox *sandbox, Request *request)
 {
         int r;
 
-        if (sandbox->state == SANDBOX_DESTROYING)
-                return request_fail(request, TTRPC_FAILED_PRECONDITION,
-                                    "the sandbox is being destroyed already");
+        if (sandbox->state == SANDBOX_DESTROYING) {
+                if (request)
+                        request_fail(request, TTRPC_FAILED_PRECONDITION,
+                                     "the sandbox is being destroyed already");
+                return;
+        }
 
         r = loop_add_time(sandbox->loop, &sandbox->destroy_timer, now_usec() + DESTROY_USEC,
                           on_destroy_timeout, sandbox);
-        if (r < 0)
-                return request_fail_errno(request, r, NULL);
+        if (r < 0) {
+                if (request)
+                        request_fail_errno(request, r, NULL);
+                return;
+        }
 
         sandbox->state = SANDBOX_DESTROYING;
         sandbox->destroy_request = request;
-        request_on_cancel(request, on_destroy_cancelled, sandbox);
+        if (request)
+                request_on_cancel(request, on_destroy_cancelled, sandbox);
 
         /* Each removal may end at once and change the list. */
         for (GuestContainer *gc = sandbox->containers, *next; gc; gc = next) {
@@ -386,6 +441,8 @@ int sandbox_new(Sandbox **ret, Loop *loop, StreamTable *streams, void (*destroye
 
         *sandbox = (Sandbox) {
                 .loop = loop, .streams = streams, .destroyed = destroyed, .userdata = userdata,
+                .place = { .cgroup_root = CGROUP_ROOT },
+                .ns = SANDBOX_NS_NULL,
         };
         r = storage_table_new(&sandbox->storages, loop);
         if (r >= 0)
@@ -427,6 +484,9 @@ Sandbox *sandbox_free(Sandbox *sandbox)
         online_free(sandbox->online);
         oom_events_free(sandbox->oom_events);
         cgroup_events_free(sandbox->cgroup_events);
+        sandbox_ns_done(&sandbox->ns);
+        free(sandbox->guest_hooks);
+        free(sandbox->hostname);
         free(sandbox->id);
         free(sandbox);
         return NULL;

@@ -10,6 +10,7 @@
 #include "agent/cgroup-events.h"
 #include "agent/online.h"
 #include "agent/oom-events.h"
+#include "agent/container.h"
 #include "agent/server.h"
 #include "agent/stdio-stream.h"
 #include "agent/storage.h"
@@ -27,13 +28,30 @@ typedef enum SandboxState {
         SANDBOX_DESTROYING,
 } SandboxState;
 
+/* Where the sandbox lives: in a machine of its own, or on the one of somebody else (host-mode.h). */
+typedef struct SandboxPlace {
+        const char *cgroup_root;        /* static, or outlives the sandbox */
+        bool on_host;                   /* time, memory and swap are not the sandbox's to change */
+        bool unprivileged;              /* there can be no containers */
+} SandboxPlace;
+
 /* destroyed: all containers and storages are gone, the answer was given; the machine may go. */
 int sandbox_new(Sandbox **ret, Loop *loop, StreamTable *streams, void (*destroyed)(void *userdata),
                 void *userdata);
 Sandbox *sandbox_free(Sandbox *sandbox);
 DEFINE_CLEANUP_FUNC(Sandbox *, sandbox_free)
 
-/* Answer the request in any case. */
+/* A machine of its own unless this is called, before the first request. */
+void sandbox_set_place(Sandbox *sandbox, const SandboxPlace *place);
+const SandboxPlace *sandbox_place(const Sandbox *sandbox);
+
+/*
+ * For a new container; with_pid: in the pid namespace of the sandbox. -EINVAL if it was created without.
+ * Valid until the sandbox goes.
+ */
+int sandbox_container_place(const Sandbox *sandbox, bool with_pid, ContainerPlace *ret, char **reterr_message);
+
+/* Answer the request in any case; that of sandbox_destroy() may be NULL. */
 void sandbox_create(Sandbox *sandbox, Request *request, const Grpc__CreateSandboxRequest *input);
 void sandbox_destroy(Sandbox *sandbox, Request *request);
 

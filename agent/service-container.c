@@ -7,7 +7,7 @@
 #include "basic/limits.h"
 #include "basic/log.h"
 
-GuestContainer *service_lookup(Sandbox *sandbox, Request *request, const char *id, const char *exec_id)
+GuestContainer *service_lookup(Sandbox *sandbox, Request *request, const char *id)
 {
         GuestContainer *gc;
 
@@ -21,12 +21,31 @@ GuestContainer *service_lookup(Sandbox *sandbox, Request *request, const char *i
                 request_fail(request, TTRPC_NOT_FOUND, "container %s does not exist", id);
                 return NULL;
         }
-        if (exec_id && *exec_id && !streq(exec_id, id)) {
-                request_fail(request, TTRPC_NOT_FOUND, "container %s has no process '%s'", id, exec_id);
-                return NULL;
-        }
 
         return gc;
+}
+
+bool service_lookup_process(Sandbox *sandbox, Request *request, const char *id, const char *exec_id, bool gone,
+                            ProcessRef *ret)
+{
+        GuestContainer *gc = service_lookup(sandbox, request, id);
+        GuestExec *e;
+
+        if (!gc)
+                return false;
+        if (isempty(exec_id) || streq(exec_id, id)) {
+                *ret = (ProcessRef) { .gc = gc, .process = guest_container_process(gc) };
+                return true;
+        }
+
+        e = id_is_valid(exec_id, CONTAINER_ID_MAX) ? guest_exec_find(gc, exec_id) : NULL;
+        if (!e || (guest_exec_is_gone(e) && !gone)) {
+                request_fail(request, TTRPC_NOT_FOUND, "container %s has no process '%.200s'", id, exec_id);
+                return false;
+        }
+
+        *ret = (ProcessRef) { .gc = gc, .exec = e, .process = guest_exec_process(e) };
+        return true;
 }
 
 void service_create_sandbox(void *userdata, Request *request, const void *input)
@@ -47,7 +66,7 @@ void service_create_container(void *userdata, Request *request, const void *inpu
 void service_start_container(void *userdata, Request *request, const void *input)
 {
         const Grpc__StartContainerRequest *q = input;
-        GuestContainer *gc = service_lookup(userdata, request, q->container_id, NULL);
+        GuestContainer *gc = service_lookup(userdata, request, q->container_id);
 
         if (gc)
                 guest_container_start(gc, request);
@@ -56,31 +75,43 @@ void service_start_container(void *userdata, Request *request, const void *input
 void service_remove_container(void *userdata, Request *request, const void *input)
 {
         const Grpc__RemoveContainerRequest *q = input;
-        GuestContainer *gc = service_lookup(userdata, request, q->container_id, NULL);
+        GuestContainer *gc = service_lookup(userdata, request, q->container_id);
 
         if (gc)
                 guest_container_remove(gc, request, q->timeout);
 }
 
+void service_exec_process(void *userdata, Request *request, const void *input)
+{
+        const Grpc__ExecProcessRequest *q = input;
+        GuestContainer *gc = service_lookup(userdata, request, q->container_id);
+
+        if (gc)
+                guest_exec_create(gc, request, q);
+}
+
 void service_signal_process(void *userdata, Request *request, const void *input)
 {
         const Grpc__SignalProcessRequest *q = input;
-        GuestContainer *gc = service_lookup(userdata, request, q->container_id, q->exec_id);
         _cleanup_free_ char *message = NULL;
         Container *engine;
+        ProcessRef ref;
         int r;
 
-        if (!gc)
+        if (!service_lookup_process(userdata, request, q->container_id, q->exec_id, false, &ref))
                 return;
         if (q->signal == 0 || q->signal >= _NSIG)
                 return request_fail(request, TTRPC_INVALID_ARGUMENT, "no such signal: %u", q->signal);
 
-        engine = guest_container_engine(gc);
+        engine = guest_container_engine(ref.gc);
         if (!engine)
                 return request_fail(request, TTRPC_FAILED_PRECONDITION, "container %s is not created",
                                     q->container_id);
 
-        r = container_signal(engine, (int) q->signal, !*q->exec_id, &message);
+        if (ref.exec)
+                r = guest_exec_signal(ref.exec, (int) q->signal);
+        else
+                r = container_signal(engine, (int) q->signal, !*q->exec_id, &message);
         /* As Kata's agent: a process that is gone already is no error. */
         if (r < 0 && r != -ESRCH)
                 return request_fail_errno(request, r, message);
@@ -90,10 +121,14 @@ void service_signal_process(void *userdata, Request *request, const void *input)
 void service_wait_process(void *userdata, Request *request, const void *input)
 {
         const Grpc__WaitProcessRequest *q = input;
-        GuestContainer *gc = service_lookup(userdata, request, q->container_id, q->exec_id);
+        ProcessRef ref;
 
-        if (gc)
-                guest_container_wait(gc, request);
+        if (!service_lookup_process(userdata, request, q->container_id, q->exec_id, false, &ref))
+                return;
+        if (ref.exec)
+                guest_exec_wait(ref.exec, request);
+        else
+                guest_process_wait(ref.process, request);
 }
 
 void service_list_containers(void *userdata, Request *request, const void *input)
@@ -117,7 +152,7 @@ void service_list_containers(void *userdata, Request *request, const void *input
                                                             ? "paused"
                                                             : container_state_to_string(
                                                                       container_state(engine)));
-                info->exited = guest_container_exited(gc, &status);
+                info->exited = guest_process_exited(guest_container_process(gc), &status);
                 info->exit_status = status;
                 info->pid = engine && !info->exited ? (uint32_t) container_init_pid(engine) : 0;
                 pointers[n++] = info;

@@ -28,19 +28,19 @@ static void on_read_cancelled(Request *request, void *userdata)
 }
 
 static void read_stream(void *userdata, Request *request, const Grpc__ReadStreamRequest *q,
-                        StdioOut *(*get)(const GuestContainer *gc))
+                        StdioOut *(*get)(const GuestProcess *p))
 {
-        GuestContainer *gc = service_lookup(userdata, request, q->container_id, q->exec_id);
+        ProcessRef ref;
         StdioOut *out;
         int r;
 
-        if (!gc)
+        if (!service_lookup_process(userdata, request, q->container_id, q->exec_id, true, &ref))
                 return;
-        out = get(gc);
+        out = get(ref.process);
         if (!out)
                 return request_fail(request, TTRPC_FAILED_PRECONDITION,
-                                    "container %s has no such stream: its output was given ports",
-                                    q->container_id);
+                                    "container %s has no such stream: its output was given ports or is a "
+                                    "terminal", q->container_id);
         if (q->len == 0)
                 return request_fail(request, TTRPC_INVALID_ARGUMENT, "a read of 0 bytes");
 
@@ -54,12 +54,12 @@ static void read_stream(void *userdata, Request *request, const Grpc__ReadStream
 
 void service_read_stdout(void *userdata, Request *request, const void *input)
 {
-        read_stream(userdata, request, input, guest_container_stdout);
+        read_stream(userdata, request, input, guest_process_stdout);
 }
 
 void service_read_stderr(void *userdata, Request *request, const void *input)
 {
-        read_stream(userdata, request, input, guest_container_stderr);
+        read_stream(userdata, request, input, guest_process_stderr);
 }
 
 /* Writes: the input is kept until the pipe has taken it. */
@@ -93,10 +93,13 @@ static void on_write_cancelled(Request *request, void *userdata)
 
 static StdioIn *lookup_stdin(void *userdata, Request *request, const char *id, const char *exec_id)
 {
-        GuestContainer *gc = service_lookup(userdata, request, id, exec_id);
-        StdioIn *in = gc ? guest_container_stdin(gc) : NULL;
+        ProcessRef ref;
+        StdioIn *in;
 
-        if (gc && !in)
+        if (!service_lookup_process(userdata, request, id, exec_id, false, &ref))
+                return NULL;
+        in = guest_process_stdin(ref.process);
+        if (!in)
                 request_fail(request, TTRPC_FAILED_PRECONDITION, "container %s has no input", id);
         return in;
 }
@@ -146,6 +149,24 @@ void service_close_stdin(void *userdata, Request *request, const void *input)
         request_reply(request, NULL);
 }
 
+void service_tty_win_resize(void *userdata, Request *request, const void *input)
+{
+        const Grpc__TtyWinResizeRequest *q = input;
+        ProcessRef ref;
+        int r;
+
+        if (!service_lookup_process(userdata, request, q->container_id, q->exec_id, false, &ref))
+                return;
+
+        r = guest_process_resize(ref.process, q->row, q->column);
+        if (r == -ENOTTY)
+                return request_fail(request, TTRPC_UNAVAILABLE, "container %s: the process has no terminal",
+                                    q->container_id);
+        if (r < 0)
+                return request_fail_errno(request, r, NULL);
+        request_reply(request, NULL);
+}
+
 /* New streams. All of them must be there before one is attached. */
 
 enum { ATTACH_IN, ATTACH_OUT, ATTACH_ERR, _ATTACH_MAX };
@@ -162,7 +183,8 @@ typedef struct AttachSlot {
 struct AttachCall {
         Sandbox *sandbox;
         Request *request;
-        char id[CONTAINER_ID_MAX + 1];  /* the container may go while we wait */
+        /* The process may go while we wait. */
+        char id[CONTAINER_ID_MAX + 1], exec_id[CONTAINER_ID_MAX + 1];
         AttachSlot slots[_ATTACH_MAX];
 };
 
@@ -194,23 +216,23 @@ static int attach_output(StdioOut *out, int *fd)
 static void attach_finish(AttachCall *call)
 {
         Kata__Systemd__V1__AttachStdioResponse response = KATA__SYSTEMD__V1__ATTACH_STDIO_RESPONSE__INIT;
-        GuestContainer *gc = service_lookup(call->sandbox, call->request, call->id, NULL);
+        ProcessRef ref;
         int r = 0;
 
-        if (!gc) {
+        if (!service_lookup_process(call->sandbox, call->request, call->id, call->exec_id, false, &ref)) {
                 attach_free(call);
                 return;
         }
 
         if (call->slots[ATTACH_IN].fd >= 0) {
-                StdioIn *in = guest_container_stdin(gc);
+                StdioIn *in = guest_process_stdin(ref.process);
 
                 r = in ? stdio_in_attach(in, &call->slots[ATTACH_IN].fd) : -EPIPE;
         }
         if (r >= 0)
-                r = attach_output(guest_container_stdout(gc), &call->slots[ATTACH_OUT].fd);
+                r = attach_output(guest_process_stdout(ref.process), &call->slots[ATTACH_OUT].fd);
         if (r >= 0)
-                r = attach_output(guest_container_stderr(gc), &call->slots[ATTACH_ERR].fd);
+                r = attach_output(guest_process_stderr(ref.process), &call->slots[ATTACH_ERR].fd);
 
         if (r == -ENOTCONN || r == -EPIPE)
                 request_fail(call->request, TTRPC_FAILED_PRECONDITION,
@@ -253,9 +275,10 @@ void service_attach_stdio(void *userdata, Request *request, const void *input)
         const Kata__Systemd__V1__AttachStdioRequest *q = input;
         const uint32_t ports[_ATTACH_MAX] = { q->stdin_port, q->stdout_port, q->stderr_port };
         AttachCall *call;
+        ProcessRef ref;
         unsigned n = 0;
 
-        if (!service_lookup(userdata, request, q->container_id, q->exec_id))
+        if (!service_lookup_process(userdata, request, q->container_id, q->exec_id, false, &ref))
                 return;
 
         call = new0(AttachCall, 1);
@@ -263,7 +286,9 @@ void service_attach_stdio(void *userdata, Request *request, const void *input)
                 return request_fail_errno(request, -ENOMEM, NULL);
         call->sandbox = userdata;
         call->request = request;
-        memcpy(call->id, q->container_id, strlen(q->container_id) + 1);
+        /* Both were found, so they are no longer than the arrays. */
+        snprintf(call->id, sizeof(call->id), "%s", q->container_id);
+        snprintf(call->exec_id, sizeof(call->exec_id), "%s", q->exec_id);
         for (unsigned i = 0; i < _ATTACH_MAX; i++)
                 call->slots[i] = (AttachSlot) { .call = call, .port = ports[i], .fd = -EBADF };
 

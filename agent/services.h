@@ -8,6 +8,7 @@
  */
 
 #include "agent/guest-container.h"
+#include "agent/guest-exec.h"
 #include "agent/sandbox.h"
 #include "agent/server.h"
 #include "proto/agent.pb-c.h"
@@ -55,6 +56,7 @@ void service_destroy_sandbox(void *userdata, Request *request, const void *input
 void service_create_container(void *userdata, Request *request, const void *input);
 void service_start_container(void *userdata, Request *request, const void *input);
 void service_remove_container(void *userdata, Request *request, const void *input);
+void service_exec_process(void *userdata, Request *request, const void *input);
 void service_signal_process(void *userdata, Request *request, const void *input);
 void service_wait_process(void *userdata, Request *request, const void *input);
 void service_list_containers(void *userdata, Request *request, const void *input);
@@ -75,6 +77,7 @@ void service_write_stdin(void *userdata, Request *request, const void *input);
 void service_read_stdout(void *userdata, Request *request, const void *input);
 void service_read_stderr(void *userdata, Request *request, const void *input);
 void service_close_stdin(void *userdata, Request *request, const void *input);
+void service_tty_win_resize(void *userdata, Request *request, const void *input);
 void service_attach_stdio(void *userdata, Request *request, const void *input);
 
 /* service-policy.c */
@@ -82,8 +85,18 @@ void service_set_policy(void *userdata, Request *request, const void *input);
 /* A MethodGuard. */
 int service_guard(void *userdata, const Method *method, const void *input, char **reterr_message);
 
+/* The container; answers the request with NOT_FOUND and returns NULL if there is none. */
+GuestContainer *service_lookup(Sandbox *sandbox, Request *request, const char *id);
+
+typedef struct ProcessRef {
+        GuestContainer *gc;
+        GuestExec *exec;        /* NULL: the init process */
+        GuestProcess *process;
+} ProcessRef;
+
 /*
- * The container and its process; answers the request with NOT_FOUND and returns NULL if there is none.
- * exec_id "" and the container's own id are its init process, the only one there is.
+ * The same for a process: exec_id "" and the container's own id are its init process. gone: one that has been
+ * waited for will do, for its output.
  */
-GuestContainer *service_lookup(Sandbox *sandbox, Request *request, const char *id, const char *exec_id);
+bool service_lookup_process(Sandbox *sandbox, Request *request, const char *id, const char *exec_id, bool gone,
+                            ProcessRef *ret);

@@ -2,6 +2,7 @@
 /* Input of a container: see stdio-stream.h. The bytes are the host's, the pipe's reader is the tenant. */
 
 #include <sys/socket.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "agent/stdio-stream.h"
@@ -17,6 +18,9 @@ struct StdioIn {
         int stream_fd;
         LoopSource *stream_source;      /* NULL while the ring is full */
         bool closing;           /* close the pipe once the ring is empty */
+        bool terminal;          /* its end is a character */
+        bool end_typed;
+        uint8_t last_byte;      /* of what was written; 0, as for strchr(): nothing */
 
         const uint8_t *write_data;
         size_t write_left;
@@ -67,8 +71,30 @@ static int flush_ring(StdioIn *in)
                 k = write(in->pipe_fd, p, n);
                 if (k < 0)
                         return errno == EAGAIN || errno == EINTR ? 0 : negative_errno();
+                if (k == 0)
+                        return 0;
+                in->last_byte = ((const uint8_t *) p)[k - 1];
                 ring_sent(&in->ring, (size_t) k);
         }
+}
+
+/* Once, when all input is written. A terminal without such a character has no end of input. */
+static int type_end(StdioIn *in)
+{
+        struct termios settings;
+        uint8_t end[2];
+        size_t n = 1;
+
+        in->end_typed = true;
+        if (tcgetattr(in->pipe_fd, &settings) < 0)
+                return negative_errno();
+        if (settings.c_cc[VEOF] == _POSIX_VDISABLE)
+                return 0;
+
+        end[0] = end[1] = settings.c_cc[VEOF];
+        if ((settings.c_lflag & ICANON) && in->last_byte != end[0] && !strchr("\r\n", in->last_byte))
+                n = 2;
+        return ring_write(&in->ring, end, n);
 }
 
 static int feed_write(StdioIn *in)
@@ -108,6 +134,14 @@ static void advance(StdioIn *in)
                 return;
 
         (void) ring_peek(&in->ring, &n);
+        if (n == 0 && in->closing && in->write_left == 0 && in->terminal && !in->end_typed) {
+                r = type_end(in);
+                if (r >= 0)
+                        r = flush_ring(in);
+                if (r < 0)
+                        return pipe_close(in);
+                (void) ring_peek(&in->ring, &n);
+        }
         if (n == 0 && in->closing && in->write_left == 0)
                 return pipe_close(in);
 
@@ -129,7 +163,8 @@ static void on_pipe(LoopSource *source, int fd, uint32_t events, void *userdata)
 {
         StdioIn *in = userdata;
 
-        if (events & EPOLLERR)
+        /* A terminal that nobody has open hangs up. */
+        if (events & (EPOLLERR | EPOLLHUP))
                 return pipe_close(in);
         advance(in);
 }
@@ -165,7 +200,7 @@ static void on_timer(LoopSource *source, void *userdata)
         advance(userdata);
 }
 
-int stdio_in_new(StdioIn **ret, Loop *loop, int *pipe_fd)
+int stdio_in_new(StdioIn **ret, Loop *loop, int *pipe_fd, bool terminal)
 {
         StdioIn *in = new0(StdioIn, 1);
         int r;
@@ -173,7 +208,9 @@ int stdio_in_new(StdioIn **ret, Loop *loop, int *pipe_fd)
         if (!in)
                 return -ENOMEM;
 
-        *in = (StdioIn) { .loop = loop, .pipe_fd = -EBADF, .stream_fd = -EBADF };
+        *in = (StdioIn) {
+                .loop = loop, .pipe_fd = -EBADF, .stream_fd = -EBADF, .terminal = terminal,
+        };
         r = ring_init(&in->ring, STDIN_RING_SIZE);
         if (r >= 0)
                 r = fd_set_nonblock(*pipe_fd, true);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Output of a container: see stdio-stream.h. The pipe's other end is the tenant's. */
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "agent/ring-stream.h"
@@ -9,6 +10,8 @@
 #include "basic/log.h"
 
 #define CHUNK_MAX KIB(32)
+/* As in Kata's agent. */
+#define STDIO_DRAIN_USEC (500 * USEC_PER_MSEC)
 
 struct StdioOut {
         Loop *loop;
@@ -16,6 +19,9 @@ struct StdioOut {
         int pipe_fd;
         LoopSource *source;     /* NULL while the ring is full: a masked pipe still reports EPOLLHUP */
         bool pipe_eof, done;
+        LoopSource *drain_timer;        /* NULL before the process has exited */
+        bool draining;          /* only what was in the pipe when the timer fired still counts */
+        size_t drain_left;
         RingStream *stream;
 
         StdioReadHandler read_handler;
@@ -25,6 +31,8 @@ struct StdioOut {
 
         StdioDone on_done;
         void *userdata;
+        void (*on_detach)(void *userdata);
+        void *detach_data;
 };
 
 static void check_done(StdioOut *out)
@@ -82,6 +90,27 @@ static void on_gone(int error, void *userdata)
         out->stream = ring_stream_free(out->stream);
         if (error < 0)
                 log_warning_errno(error, "Output stream closed, the peer broke the protocol");
+        if (out->on_detach)
+                out->on_detach(out->detach_data);
+}
+
+static void pipe_end(StdioOut *out)
+{
+        out->pipe_eof = true;
+        out->source = loop_source_free(out->source);
+        out->pipe_fd = safe_close(out->pipe_fd);
+        out->drain_timer = loop_source_free(out->drain_timer);
+}
+
+/* Hands on what was read, or the end. */
+static void pass_on(StdioOut *out)
+{
+        deliver_read(out);
+        if (out->stream && out->pipe_eof)
+                ring_stream_end(out->stream);
+        else
+                ring_stream_kick(out->stream);
+        check_done(out);
 }
 
 static void on_pipe(LoopSource *source, int fd, uint32_t events, void *userdata)
@@ -96,23 +125,21 @@ static void on_pipe(LoopSource *source, int fd, uint32_t events, void *userdata)
                 return;
         }
 
+        if (out->draining)
+                space = MIN(space, out->drain_left);
+
         k = read(fd, buf, space);
         if (k < 0 && (errno == EAGAIN || errno == EINTR))
                 return;
-        if (k > 0)
+        if (k > 0) {
                 (void) ring_write(&out->ring, buf, (size_t) k);
-        else {
-                out->pipe_eof = true;
-                out->source = loop_source_free(out->source);
-                out->pipe_fd = safe_close(out->pipe_fd);
+                if (out->draining)
+                        out->drain_left -= (size_t) k;
         }
-
-        deliver_read(out);
-        if (out->stream && out->pipe_eof)
-                ring_stream_end(out->stream);
-        else
-                ring_stream_kick(out->stream);
-        check_done(out);
+        /* EIO is the end of a terminal: nobody has it open. */
+        if (k <= 0 || (out->draining && out->drain_left == 0))
+                pipe_end(out);
+        pass_on(out);
 }
 
 static void watch_pipe(StdioOut *out)
@@ -125,6 +152,46 @@ static void watch_pipe(StdioOut *out)
         r = loop_add_fd(out->loop, &out->source, out->pipe_fd, EPOLLIN, on_pipe, out);
         if (r < 0)
                 log_error_errno(r, "Can not watch the output of a container");
+}
+
+static void on_drain_timer(LoopSource *source, void *userdata)
+{
+        StdioOut *out = userdata;
+        int n = 0;
+
+        if (out->pipe_fd < 0)
+                return;
+
+        out->draining = true;
+        out->drain_left = ioctl(out->pipe_fd, FIONREAD, &n) < 0 || n < 0 ? 0 : (size_t) n;
+        if (out->drain_left > 0)
+                return;
+        pipe_end(out);
+        pass_on(out);
+}
+
+void stdio_out_process_gone(StdioOut *out)
+{
+        if (!out || out->pipe_fd < 0 || out->drain_timer)
+                return;
+        if (loop_add_time(out->loop, &out->drain_timer, now_usec() + STDIO_DRAIN_USEC, on_drain_timer,
+                          out) < 0)
+                log_oom();
+}
+
+void stdio_out_hang_up(StdioOut *out)
+{
+        if (out->pipe_fd < 0)
+                return;
+        pipe_end(out);
+        /* From the loop: this may be a handler of the stream. */
+        (void) loop_source_set_time(out->read_timer, 0);
+}
+
+void stdio_out_on_detach(StdioOut *out, void (*detached)(void *userdata), void *userdata)
+{
+        out->on_detach = detached;
+        out->detach_data = userdata;
 }
 
 static void on_read_timer(LoopSource *source, void *userdata)
@@ -174,6 +241,7 @@ StdioOut *stdio_out_free(StdioOut *out)
         ring_stream_free(out->stream);
         loop_source_free(out->source);
         loop_source_free(out->read_timer);
+        loop_source_free(out->drain_timer);
         safe_close(out->pipe_fd);
         ring_done(&out->ring);
         free(out);

@@ -13,6 +13,9 @@
  * delivered, and is forgotten, when the host has acknowledged all of it, if it acknowledges at all
  * (ring-stream.h).
  *
+ * A terminal is one descriptor in both directions: each object gets a duplicate of its master. It ends
+ * when nobody in the container has it open any more; the end of its input is a character that is typed.
+ *
  * The container is hostile: all it can do is to write, or not to read.
  */
 
@@ -38,6 +41,18 @@ bool stdio_out_is_attached(const StdioOut *out);
 bool stdio_out_is_done(const StdioOut *out);
 
 /*
+ * The process has exited. What others have left open ends all the same: STDIO_DRAIN_USEC later, behind what
+ * is in the pipe by then.
+ */
+void stdio_out_process_gone(StdioOut *out);
+
+/* Closes the container's end at once. What was read before is still delivered. */
+void stdio_out_hang_up(StdioOut *out);
+
+/* Called when a stream went away before the end; another may follow. */
+void stdio_out_on_detach(StdioOut *out, void (*detached)(void *userdata), void *userdata);
+
+/*
  * One chunk of at most max bytes, now or later; n = 0 is the end. One read at a time (-EBUSY), and none
  * while a stream is attached (-EBUSY). data is valid during the call.
  */
@@ -45,8 +60,8 @@ typedef void (*StdioReadHandler)(const void *data, size_t n, void *userdata);
 int stdio_out_read(StdioOut *out, size_t max, StdioReadHandler handler, void *userdata);
 void stdio_out_cancel_read(StdioOut *out);
 
-/* Takes pipe_fd (made non-blocking) on success. */
-int stdio_in_new(StdioIn **ret, Loop *loop, int *pipe_fd);
+/* Takes pipe_fd (made non-blocking) on success. terminal: it is the master of one. */
+int stdio_in_new(StdioIn **ret, Loop *loop, int *pipe_fd, bool terminal);
 /* A pending write gets -EPIPE. */
 StdioIn *stdio_in_free(StdioIn *in);
 DEFINE_CLEANUP_FUNC(StdioIn *, stdio_in_free)
@@ -62,5 +77,9 @@ typedef void (*StdioWriteHandler)(int error, void *userdata);
 int stdio_in_write(StdioIn *in, const void *data, size_t n, StdioWriteHandler handler, void *userdata);
 void stdio_in_cancel_write(StdioIn *in);
 
-/* End of input behind what was written. */
+/*
+ * End of input behind what was written. On a terminal that is the character that means it there (^D), twice
+ * behind an unfinished line, which the first one only sends off. Programs that read single characters see
+ * the character; all others see the end once, as at a keyboard.
+ */
 void stdio_in_close(StdioIn *in);

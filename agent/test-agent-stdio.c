@@ -2,7 +2,10 @@
 /* Tests of container output and input: nothing lost, ends in order. */
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "agent/stdio-stream.h"
@@ -245,6 +248,119 @@ static void on_write(int error, void *userdata)
         write_error = error;
 }
 
+static void run_for(usec_t usec)
+{
+        usec_t end = now_usec() + usec;
+
+        while (now_usec() < end)
+                ASSERT_OK(loop_run_once(loop, 5));
+}
+
+/*
+ * A process exits and has left the pipe to others. All that was written up to then arrives, however full the
+ * way is, then comes the end, and what is written later is lost.
+ */
+TEST(exit_with_writers_left)
+{
+        static uint8_t block[KIB(4)];
+        StdioOut *small, *large;
+        size_t written = 0, received = 0;
+        int small_pipe, large_pipe, p[2], fd;
+        ssize_t n;
+
+        small = start(&small_pipe);
+        ASSERT_OK(pipe2(p, O_CLOEXEC | O_NONBLOCK));
+        ASSERT_OK(stdio_out_new(&large, loop, &p[0], NULL, NULL));
+        large_pipe = p[1];
+
+        fd = attach(small);
+        say(small_pipe, "tail");
+        /* Nobody reads: ring and pipe are full. */
+        for (unsigned idle = 0; idle < 10;) {
+                for (size_t i = 0; i < sizeof(block); i++)
+                        block[i] = (uint8_t) ((written + i) * 7 >> 3);
+                n = write(large_pipe, block, sizeof(block));
+                if (n > 0)
+                        written += (size_t) n;
+                else
+                        idle++;
+                run(1);
+        }
+        ASSERT_TRUE(written > STDIO_RING_SIZE);
+
+        stdio_out_process_gone(small);
+        stdio_out_process_gone(large);
+        stdio_out_process_gone(large);
+        run(4);
+        expect(fd, "tail");
+        expect(fd, "(nothing)");
+        say(small_pipe, " and more");
+        run_for(600 * USEC_PER_MSEC);
+        expect(fd, " and more");
+        expect(fd, "(end)");
+        ASSERT_EQ(done, 1);
+        /* The descriptor is closed: the others learn it. */
+        ASSERT_EQ(write(small_pipe, "x", 1), -1);
+        safe_close(fd);
+
+        fd = attach(large);
+        for (unsigned i = 0; i < 10000; i++) {
+                run(1);
+                n = recv(fd, block, sizeof(block), MSG_DONTWAIT);
+                if (n == 0)
+                        break;
+                for (ssize_t k = 0; k < n; k++)
+                        ASSERT_EQ(block[k], (uint8_t) ((received + (size_t) k) * 7 >> 3));
+                if (n > 0)
+                        received += (size_t) n;
+                (void) !write(large_pipe, "never seen", 10);
+        }
+        ASSERT_EQ(received, written);
+        safe_close(fd);
+        safe_close(small_pipe);
+        safe_close(large_pipe);
+        stdio_out_free(small);
+        stdio_out_free(large);
+        loop_free(loop);
+}
+
+static unsigned detached;
+
+static void on_detached(void *userdata)
+{
+        detached++;
+}
+
+TEST(detach_is_told)
+{
+        int p, fd;
+        StdioOut *out = start(&p);
+
+        detached = 0;
+        stdio_out_on_detach(out, on_detached, NULL);
+        fd = attach(out);
+        run(3);
+        safe_close(fd);
+        run(3);
+        ASSERT_EQ(detached, 1);
+
+        /* The end is not a detachment, and what was read before a hang-up still arrives. */
+        say(p, "last");
+        run(3);
+        stdio_out_hang_up(out);
+        ASSERT_EQ(write(p, "x", 1), -1);
+        fd = attach(out);
+        run(4);
+        expect(fd, "last");
+        expect(fd, "(end)");
+        ASSERT_EQ(detached, 1);
+        ASSERT_EQ(done, 1);
+        safe_close(fd);
+        safe_close(p);
+        stdio_out_free(out);
+        loop_free(loop);
+}
+
 static StdioIn *start_in(int *ret_pipe)
 {
         StdioIn *in;
@@ -253,7 +369,7 @@ static StdioIn *start_in(int *ret_pipe)
         write_error = 1;
         ASSERT_OK(loop_new(&loop));
         ASSERT_OK(pipe2(p, O_CLOEXEC | O_NONBLOCK));
-        ASSERT_OK(stdio_in_new(&in, loop, &p[1]));
+        ASSERT_OK(stdio_in_new(&in, loop, &p[1], false));
         *ret_pipe = p[0];
         return in;
 }
@@ -321,6 +437,132 @@ TEST(input_stream)
         ASSERT_EQ(read(p, buf, sizeof(buf)), 4);
         ASSERT_EQ(read(p, buf, sizeof(buf)), 0);
         safe_close(p);
+        stdio_in_free(in);
+        loop_free(loop);
+}
+
+/* Master and slave; false where there are none. */
+static bool open_terminal(int *ret_master, int *ret_slave)
+{
+        int unlock = 0, master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+
+        if (master < 0)
+                return false;
+        ASSERT_OK(ioctl(master, TIOCSPTLCK, &unlock));
+        *ret_slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+        if (*ret_slave < 0) {
+                safe_close(master);
+                return false;
+        }
+
+        *ret_master = master;
+        ASSERT_OK(loop_new(&loop));
+        return true;
+}
+
+static void expect_line(int slave, const char *text)
+{
+        char buf[64] = {};
+        ssize_t n;
+
+        /* A kernel worker carries it over. */
+        (void) fd_wait(slave, POLLIN, streq(text, "(nothing)") ? 5 : 500);
+        n = read(slave, buf, sizeof(buf) - 1);
+        ASSERT_STREQ(n < 0 ? "(nothing)" : n == 0 ? "(end)" : buf, text);
+}
+
+TEST(terminal_input_ends_as_typed)
+{
+        static const struct {
+                const char *input;
+                bool raw;
+                const char *first, *second, *third;
+        } cases[] = {
+                { "line\n", false, "line\n", "(end)", "(nothing)" },
+                { "word", false, "word", "(end)", "(nothing)" },
+                { "", false, "(end)", "(nothing)", "(nothing)" },
+                { "word", true, "word\004", "(nothing)", "(nothing)" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct termios settings;
+                int master, slave, copy;
+                StdioIn *in;
+
+                if (!open_terminal(&master, &slave)) {
+                        fprintf(stderr, "skipped: no pseudo-terminals here\n");
+                        return;
+                }
+                copy = fcntl(master, F_DUPFD_CLOEXEC, 3);
+                ASSERT_OK(tcgetattr(slave, &settings));
+                settings.c_lflag &= ~(tcflag_t) (ECHO | (cases[i].raw ? ICANON : 0));
+                ASSERT_OK(tcsetattr(slave, TCSANOW, &settings));
+
+                ASSERT_OK(stdio_in_new(&in, loop, &copy, true));
+                if (*cases[i].input)
+                        ASSERT_OK(stdio_in_write(in, cases[i].input, strlen(cases[i].input), on_write, NULL));
+                run(2);
+                stdio_in_close(in);
+                run(3);
+                ASSERT_ERROR(stdio_in_write(in, "late", 4, on_write, NULL), EPIPE);
+                expect_line(slave, cases[i].first);
+                expect_line(slave, cases[i].second);
+                expect_line(slave, cases[i].third);
+                /* The terminal is still there: it is no hang-up. */
+                ASSERT_EQ(write(slave, "x", 1), 1);
+                stdio_in_free(in);
+                safe_close(master);
+                safe_close(slave);
+                loop_free(loop);
+        }
+}
+
+TEST(terminal_output_to_the_last_byte)
+{
+        char buf[KIB(4)];
+        size_t received = 0;
+        int master, slave, fd;
+        StdioOut *out;
+
+        done = 0;
+        if (!open_terminal(&master, &slave))
+                return;
+        ASSERT_OK(stdio_out_new(&out, loop, &master, on_done, NULL));
+        fd = attach(out);
+        memset(buf, 'x', sizeof(buf));
+        ASSERT_EQ(write(slave, buf, 3000), 3000);
+        safe_close(slave);
+        for (unsigned i = 0; i < 1000 && !done; i++) {
+                ssize_t n;
+
+                ASSERT_OK(loop_run_once(loop, 1));
+                n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+                received += n > 0 ? (size_t) n : 0;
+        }
+        ASSERT_EQ(received, 3000);
+        ASSERT_EQ(done, 1);
+        safe_close(fd);
+        stdio_out_free(out);
+        loop_free(loop);
+}
+
+/* Nobody has the terminal open any more: input that waits fails, and the loop has nothing to do. */
+TEST(terminal_reader_gone)
+{
+        static char big[KIB(64)];
+        int master, slave;
+        StdioIn *in;
+
+        if (!open_terminal(&master, &slave))
+                return;
+        ASSERT_OK(stdio_in_new(&in, loop, &master, true));
+        memset(big, '\n', sizeof(big));
+        write_error = 1;
+        ASSERT_OK(stdio_in_write(in, big, sizeof(big), on_write, NULL));
+        run(3);
+        safe_close(slave);
+        run(3);
+        ASSERT_EQ(write_error, -EPIPE);
         stdio_in_free(in);
         loop_free(loop);
 }

@@ -676,6 +676,7 @@ static void remove_in_handler(Container *c, int error, const char *message, void
 TEST(remove_at_any_time)
 {
         static Run run;
+        const ContainerPlace place = CONTAINER_PLACE_NULL(cgroup_root);
         ContainerHandlers h = handlers;
 
         h.on_created = remove_in_handler;
@@ -684,7 +685,7 @@ TEST(remove_at_any_time)
                 run_init(&run, "exit 1");
                 if (i == 1)
                         run.args[0] = (char *) "missing";
-                ASSERT_OK(container_create_at(&run.container, run.loop, cgroup_root, "live-1",
+                ASSERT_OK(container_create(&run.container, run.loop, &place, "live-1",
                                 &run.spec, &(ContainerIo){-EBADF, -EBADF, -EBADF}, &h, NULL));
                 run_until(&run, &run.removed);
                 ASSERT_FALSE(run.exited);

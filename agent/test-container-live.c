@@ -69,7 +69,20 @@ static void on_removed(Container *c, int error, const char *message, void *userd
         run->container = NULL;
 }
 
+static void on_output(LoopSource *source, int fd, uint32_t events, void *userdata);
+
+static void on_terminal(Container *c, int fd, void *userdata)
+{
+        Run *run = userdata;
+
+        ASSERT_FALSE(run->created);
+        ASSERT_EQ(run->output_fd, -EBADF);
+        run->output_fd = fd;
+        ASSERT_OK(loop_add_fd(run->loop, &run->output_source, fd, EPOLLIN, on_output, run));
+}
+
 const ContainerHandlers handlers = {
+        .on_terminal = on_terminal,
         .on_created = on_created,
         .on_started = on_started,
         .on_exit = on_exit_status,
@@ -177,16 +190,21 @@ void run_until(Run *run, const bool *flag)
 
 int run_create(Run *run)
 {
+        const ContainerPlace alone = CONTAINER_PLACE_NULL(cgroup_root);
         int p[2], r;
 
         ASSERT_OK(pipe2(p, O_CLOEXEC));
-        run->output_fd = p[0];
-        ASSERT_OK(loop_add_fd(run->loop, &run->output_source, p[0], EPOLLIN, on_output, run));
+        if (run->process.terminal)
+                p[0] = safe_close(p[0]);
+        else {
+                run->output_fd = p[0];
+                ASSERT_OK(loop_add_fd(run->loop, &run->output_source, p[0], EPOLLIN, on_output, run));
+        }
 
         ContainerHandlers h = handlers;
         h.userdata = run;
-        r = container_create_at(&run->container, run->loop, cgroup_root, "live-1", &run->spec,
-                                &(ContainerIo) { run->stdin_fd, p[1], p[1] }, &h, &run->message);
+        r = container_create(&run->container, run->loop, run->place ? run->place : &alone, "live-1", &run->spec,
+                             &(ContainerIo) { run->stdin_fd, p[1], p[1] }, &h, &run->message);
         safe_close(p[1]);
         if (r < 0)
                 run->error = r;
@@ -297,9 +315,11 @@ static void make_rootfs(void)
                         "sh",
                         "sleep",
                         "stat",
+                        "stty",
                         "touch",
                         "tr",
                         "true",
+                        "tty",
                         "wc",
         };
         _cleanup_free_ char *busybox = NULL;

@@ -18,6 +18,7 @@ extern char base[];             /* temporary directory: rootfs/, volume/ */
 typedef struct Run {
         Loop *loop;
         Container *container;
+        const ContainerPlace *place;    /* NULL: alone */
         Grpc__Spec spec;
         Grpc__Process process;
         Grpc__Root root;

@@ -148,14 +148,9 @@ TEST(missing_parts)
 
 TEST(what_is_not_built_is_named)
 {
-        Grpc__Hook hook = GRPC__HOOK__INIT, *hook_list[] = { &hook };
-        Grpc__Hooks hooks = GRPC__HOOKS__INIT;
         Grpc__LinuxIntelRdt rdt = GRPC__LINUX_INTEL_RDT__INIT;
         Config c;
 
-        config_init(&c);
-        c.process.terminal = true;
-        ASSERT_REFUSED(&c, EOPNOTSUPP, "terminal");
         config_init(&c);
         c.process.apparmorprofile = S("x");
         ASSERT_REFUSED(&c, EOPNOTSUPP, "apparmorProfile");
@@ -169,18 +164,6 @@ TEST(what_is_not_built_is_named)
         rdt.l3cacheschema = S("L3:0=f");
         c.l.intelrdt = &rdt;
         ASSERT_REFUSED(&c, EOPNOTSUPP, "intelRdt");
-        config_init(&c);
-        hooks.createcontainer = hook_list;
-        hooks.n_createcontainer = 1;
-        c.spec.hooks = &hooks;
-        ASSERT_REFUSED(&c, EOPNOTSUPP, "createContainer");
-        config_init(&c);
-        hooks.n_createcontainer = 0;
-        hooks.prestart = hook_list;
-        hooks.n_prestart = 1;
-        c.spec.hooks = &hooks;
-        ASSERT_REFUSED(&c, EOPNOTSUPP, "hook");
-
         config_init(&c);
         c.l.n_namespaces = 2;
         c.ns.type = S("ipc");

@@ -101,6 +101,8 @@
 #define STATS_FILE_MAX KIB(32)
 #define CPUS_MAX 8192U             /* NR_CPUS of the largest kernels */
 #define OOM_EVENTS_MAX 256U        /* containers that nobody has asked about */
+/* Processes beside the init process of one container, those included that ended and nobody waited for. */
+#define EXECS_MAX 256U
 #define DNS_LINES_MAX 64U
 /* Requests at work in forked children, and what one of them may hand back. */
 #define CALLS_MAX 32U
@@ -169,6 +171,12 @@
 #define SPEC_SYSCALL_RULES_MAX 1024U
 #define SPEC_SYSCALL_NAMES_MAX 4096U
 #define CONTAINER_MESSAGE_MAX KIB(1)
+/* Hooks of one kind, the state that each reads, and what an error keeps of its output. */
+#define HOOKS_MAX 64U
+#define HOOK_STATE_MAX KIB(64)
+#define HOOK_TAIL_MAX 256U
+#define HOOK_TIMEOUT_MAX_SEC 3600U
+#define ANNOTATIONS_MAX 256U
 #define CGROUP_PROCS_MAX MIB(1)
 #define CGROUP_SETTING_MAX KIB(16)
 #define CGROUP_DEPTH_MAX 32U
