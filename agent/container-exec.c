@@ -247,6 +247,9 @@ int container_exec(ContainerExec **ret, const Container *c, const Grpc__Process 
                 r = container_get_join(c, &join, reterr_message);
         if (r < 0)
                 return r;
+        if (join.namespaces & CLONE_NEWUSER)
+                return error_setf(reterr_message, -EOPNOTSUPP, "a further process in a container with a user "
+                                  "namespace of its own is not supported");
 
         e = new0(ContainerExec, 1);
         if (!e)

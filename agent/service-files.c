@@ -46,7 +46,7 @@ void service_get_diagnostic_data(void *userdata, Request *request, const void *i
                 work_get_diagnostic_data, &grpc__get_diagnostic_data_response__descriptor, READ_USEC, false,
         };
         const Grpc__GetDiagnosticDataRequest *q = input;
-        GuestContainer *gc = service_lookup(userdata, request, q->container_id, NULL);
+        GuestContainer *gc = service_lookup(userdata, request, q->container_id);
         const TerminationLog *log;
 
         if (!gc)

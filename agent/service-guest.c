@@ -7,6 +7,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "agent/guest-devices.h"
 #include "agent/services.h"
 #include "basic/fd.h"
 #include "basic/log.h"
@@ -43,7 +44,7 @@ void service_get_guest_details(void *userdata, Request *request, const void *inp
         Grpc__GuestDetailsResponse response = GRPC__GUEST_DETAILS_RESPONSE__INIT;
         Grpc__AgentDetails details = GRPC__AGENT_DETAILS__INIT;
         char version[] = PROJECT_VERSION;
-        const char *const *drivers = storage_drivers();
+        const char *const *drivers = storage_drivers(), *const *types = guest_device_types();
         int r;
 
         if (q->mem_block_size) {
@@ -62,6 +63,9 @@ void service_get_guest_details(void *userdata, Request *request, const void *inp
         while (drivers[details.n_storage_handlers])
                 details.n_storage_handlers++;
         details.storage_handlers = (char **) (uintptr_t) drivers;
+        while (types[details.n_device_handlers])
+                details.n_device_handlers++;
+        details.device_handlers = (char **) (uintptr_t) types;
         details.supports_seccomp = true;
         response.agent_details = &details;
         request_reply(request, &response.base);

@@ -9,7 +9,7 @@
 /* Answers the request and returns NULL if there is no such container, or not one that is complete. */
 static GuestResources *lookup(Sandbox *sandbox, Request *request, const char *id)
 {
-        GuestContainer *gc = service_lookup(sandbox, request, id, NULL);
+        GuestContainer *gc = service_lookup(sandbox, request, id);
         GuestResources *resources;
 
         if (!gc)

@@ -223,6 +223,39 @@ TEST(life_with_streams)
         host_stop(&host);
 }
 
+/* A host that died finds its process by exec_id, and all that was not acknowledged. */
+TEST(streams_come_back)
+{
+        Kata__Systemd__V1__AttachStdioRequest q = KATA__SYSTEMD__V1__ATTACH_STDIO_REQUEST__INIT;
+        Host host;
+        int out;
+        Exec x;
+
+        start_with_container(&host);
+        out = host_connect(&host, 1027, 7105);
+        ASSERT_EQ(send(out, "ACK 0\n", 6, MSG_NOSIGNAL), 6);
+        exec_init(&x, "e1", "run");
+        x.q.stdout_port = 7105;
+        ASSERT_EQ(call(&host, "ExecProcess", &x.q.base), 0);
+        fake_exec_print(fake_exec_last, "one\n", "");
+        ASSERT_STREQ(take_text(&host, out), "one\n");
+        safe_close(out);
+        run(&host, 5);
+        fake_exec_print(fake_exec_last, "two\n", "");
+
+        out = host_connect(&host, 1027, 7106);
+        q.container_id = container_name;
+        q.exec_id = S("e1");
+        q.stdout_port = 7106;
+        ASSERT_EQ(take_answer(&host, send_call(&host, EXTENSION_SERVICE, "AttachStdio", &q.base)), 0);
+        ASSERT_STREQ(take_text(&host, out), "one\ntwo\n");
+        q.exec_id = S("e2");
+        ASSERT_EQ(take_answer(&host, send_call(&host, EXTENSION_SERVICE, "AttachStdio", &q.base)),
+                  TTRPC_NOT_FOUND);
+        safe_close(out);
+        host_stop(&host);
+}
+
 TEST(failures_are_named)
 {
         Grpc__StringUser user = GRPC__STRING_USER__INIT;

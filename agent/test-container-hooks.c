@@ -173,7 +173,8 @@ TEST(run)
 
         /* Much output, and processes that stay: neither is waited for. */
         start = now_usec();
-        ASSERT_ERROR(run_script("head -c 1000000 /dev/zero | tr '\\0' x; echo last; sleep 10 & exit 1", -1, &message), EIO);
+        ASSERT_ERROR(run_script("head -c 1000000 /dev/zero | tr '\\0' x; echo last; sleep 10 & exit 1", -1,
+                                &message), EIO);
         ASSERT_CONTAINS(message, "last");
         ASSERT_TRUE(strlen(message) < HOOK_TAIL_MAX + 100);
         ASSERT_TRUE(now_usec() - start < 5 * USEC_PER_SEC);
