@@ -610,13 +610,17 @@ TEST(limits)
         ASSERT_CONTAINS(run.output, "enforced\n");
         run_done(&run);
 
-        /* Too little for the set-up itself: said as such. */
+        /* Too little for the set-up itself: said as such. Some kernels let it get as far as execve(). */
         run_init(&run, "");
         memory.limit = 64 * 1024;
         memory.reservation = memory.swap = 0;
         run.linux_part.resources = &resources;
-        ASSERT_ERROR(run_all(&run), ENOMEM);
-        ASSERT_CONTAINS(run.message, "memory limit");
+        if (run_all(&run) == 128 + SIGKILL)
+                ASSERT_TRUE(run.started);
+        else {
+                ASSERT_EQ(run.error, -ENOMEM);
+                ASSERT_CONTAINS(run.message, "memory limit");
+        }
         run_done(&run);
 }
 
