@@ -26,7 +26,7 @@
 #include "basic/limits.h"
 #include "basic/log.h"
 
-/* All but the time namespace, which containers do not have. Joining one's own is no error. */
+/* Those that each container is in, one of its own or not; joining one's own is no error. */
 #define JOIN_NAMESPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP)
 #define REMOVE_DELAY_MIN (1 * USEC_PER_MSEC)
 #define REMOVE_DELAY_MAX (100 * USEC_PER_MSEC)
@@ -450,7 +450,7 @@ int container_create(Container **ret, Loop *loop, const ContainerPlace *place, c
                         .fd = -EBADF, .on_message = on_link_message, .on_end = on_link_end,
                 },
                 .root_fd = -EBADF,
-                .join_namespaces = JOIN_NAMESPACES | (plan->namespaces & CLONE_NEWUSER),
+                .join_namespaces = JOIN_NAMESPACES | (plan->namespaces & (CLONE_NEWUSER | CLONE_NEWTIME)),
                 .id = TAKE_PTR(plan->id),
         };
 

@@ -12,6 +12,8 @@
 #include "basic/log.h"
 
 #define LINGER_USEC (10 * USEC_PER_SEC)
+/* The ends of its pipes come right behind the end of a process. */
+#define LINGER_FIRST_USEC (20 * USEC_PER_MSEC)
 
 typedef enum ExecPhase {
         EXEC_CLAIMING,
@@ -31,6 +33,7 @@ struct GuestExec {
         Request *request;
         const Grpc__ExecProcessRequest *input;  /* until the engine has taken it */
         LoopSource *linger_timer;
+        usec_t linger_end;
 };
 
 GuestProcess *guest_exec_process(const GuestExec *e)
@@ -86,7 +89,11 @@ static void fail(GuestExec *e, int error, const char *message)
 
 static void on_linger_time(LoopSource *source, void *userdata)
 {
-        exec_free(userdata);
+        GuestExec *e = userdata;
+
+        if (guest_process_is_drained(e->process) || now_usec() >= e->linger_end ||
+            loop_source_set_time(source, e->linger_end) < 0)
+                exec_free(e);
 }
 
 /* The status is told. */
@@ -96,8 +103,9 @@ static void set_gone(GuestExec *e)
 
         guest_process_linger(e->process);
         e->gone = true;
+        e->linger_end = now_usec() + LINGER_USEC;
         if (guest_process_is_drained(e->process) ||
-            loop_add_time(loop, &e->linger_timer, now_usec() + LINGER_USEC, on_linger_time, e) < 0)
+            loop_add_time(loop, &e->linger_timer, now_usec() + LINGER_FIRST_USEC, on_linger_time, e) < 0)
                 exec_free(e);
 }
 

@@ -421,7 +421,7 @@ void guest_process_linger(GuestProcess *p)
 bool guest_process_is_drained(const GuestProcess *p)
 {
         for (unsigned i = 0; i < ELEMENTSOF(p->out); i++)
-                if (p->out[i] && !stdio_out_is_done(p->out[i]))
+                if (p->out[i] && !stdio_out_is_done(p->out[i]) && !stdio_out_is_unused(p->out[i]))
                         return false;
 
         return true;

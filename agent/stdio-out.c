@@ -25,6 +25,7 @@ struct StdioOut {
         RingStream *stream;
 
         StdioReadHandler read_handler;
+        bool was_read;
         size_t read_max;
         void *read_data;
         LoopSource *read_timer; /* next step from the loop, so that handlers never nest */
@@ -277,6 +278,11 @@ bool stdio_out_is_done(const StdioOut *out)
         return out->done;
 }
 
+bool stdio_out_is_unused(const StdioOut *out)
+{
+        return out->pipe_eof && !out->was_read && !out->stream && ring_is_drained(&out->ring);
+}
+
 int stdio_out_read(StdioOut *out, size_t max, StdioReadHandler handler, void *userdata)
 {
         if (out->read_handler || out->stream)
@@ -286,6 +292,7 @@ int stdio_out_read(StdioOut *out, size_t max, StdioReadHandler handler, void *us
         ring_rewind(&out->ring);
         out->ring.acking = false;
 
+        out->was_read = true;
         out->read_handler = handler;
         out->read_max = max;
         out->read_data = userdata;

@@ -39,6 +39,8 @@ int stdio_out_attach(StdioOut *out, int *fd);
 bool stdio_out_is_attached(const StdioOut *out);
 /* End of output reached and delivered. */
 bool stdio_out_is_done(const StdioOut *out);
+/* Ended without a byte that is still here, and nobody has asked for any. */
+bool stdio_out_is_unused(const StdioOut *out);
 
 /*
  * The process has exited. What others have left open ends all the same: STDIO_DRAIN_USEC later, behind what

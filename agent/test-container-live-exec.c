@@ -221,6 +221,30 @@ TEST(exec_is_in_the_container)
         run_done(&run);
 }
 
+TEST(exec_joins_a_time_namespace)
+{
+        static Run run;
+        static ExecRun x;
+
+        run_init(&run, "sleep 1000");
+        run.namespaces[run.linux_part.n_namespaces] = (Grpc__LinuxNamespace) GRPC__LINUX_NAMESPACE__INIT;
+        run.namespaces[run.linux_part.n_namespaces].type = (char *) "time";
+        run.namespace_list[run.linux_part.n_namespaces] = &run.namespaces[run.linux_part.n_namespaces];
+        run.linux_part.n_namespaces++;
+        start_sleeper(&run);
+        exec_init(&x, &run, "for n in 1 self; do readlink /proc/$n/ns/time; done");
+        x.names[0] = (char *) "CAP_SYS_PTRACE";
+        x.caps.bounding = x.caps.permitted = x.caps.effective = x.names;
+        x.caps.n_bounding = x.caps.n_permitted = x.caps.n_effective = 1;
+        ASSERT_EQ(exec_all(&x), 0);
+        ASSERT_EQ(strncmp(x.output, "time:", 5), 0);
+        /* Two lines, the same. */
+        ASSERT_EQ(strcspn(x.output, "\n") * 2 + 2, strlen(x.output));
+        ASSERT_EQ(strncmp(x.output, x.output + strcspn(x.output, "\n") + 1, strcspn(x.output, "\n")), 0);
+        exec_done(&x);
+        run_done(&run);
+}
+
 /* CVE-2016-9962, CVE-2024-21626: 0, 1, 2, the directory itself, the "total" line. */
 TEST(exec_leaks_nothing_in)
 {
