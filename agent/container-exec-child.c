@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "agent/container-process.h"
+#include "agent/container-userns.h"
 #include "basic/error.h"
 #include "basic/fd.h"
 
@@ -31,6 +32,36 @@ static int set_oom_score(const ProcessPlan *plan, char **reterr_message)
         return proc_fd < 0 ? negative_errno() : process_set_oom_score(plan, proc_fd, reterr_message);
 }
 
+static int has_stopped(char **reterr_message)
+{
+        return error_setf(reterr_message, -EBUSY, "the container has stopped");
+}
+
+/*
+ * The process enters it by its file, which is opened here: setns(2) with a pidfd would ask for the right to look
+ * into the init process, and from inside of a user namespace nobody has that before it executes its program.
+ */
+static int open_cgroup_namespace(const ExecChildContext *c, int *ret, char **reterr_message)
+{
+        const PidRef init = { .pid = c->join->init_pid, .fd = INIT_FD };
+        _cleanup_close_ int fd = -EBADF;
+        char path[64];
+        int r = 0;
+
+        snprintf(path, sizeof(path), "/proc/%d/ns/cgroup", (int) init.pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                r = negative_errno();
+        /* It is not reaped, so the number has been its own all the time. */
+        if (pidref_kill(&init, 0) == -ESRCH || r == -ENOENT || r == -ESRCH)
+                return has_stopped(reterr_message);
+        if (r < 0)
+                return error_setf(reterr_message, r, "cgroup namespace of the container: %s", strerror(-r));
+
+        *ret = TAKE_FD(fd);
+        return 0;
+}
+
 static int enter(uint64_t namespaces, char **reterr_message)
 {
         int r;
@@ -44,7 +75,7 @@ static int enter(uint64_t namespaces, char **reterr_message)
 
         r = negative_errno();
         if (r == -ESRCH)
-                return error_setf(reterr_message, -EBUSY, "the container has stopped");
+                return has_stopped(reterr_message);
         return error_setf(reterr_message, r, "cannot join the container's namespaces: %s", strerror(-r));
 }
 
@@ -63,14 +94,22 @@ static pid_t clone_process(int *ret_pidfd)
         return pid < 0 ? negative_errno() : pid;
 }
 
-static int set_up(const ExecChildContext *c, Strv *ret_env, char **ret_program, char **reterr_message)
+static int set_up(const ExecChildContext *c, int cgroup_ns_fd, Strv *ret_env, char **ret_program,
+                  char **reterr_message)
 {
         const ProcessPlan *plan = c->plan;
         int r;
 
-        /* Only now: a process of another cgroup namespace may not be moved into the cgroup. */
-        if ((c->join->namespaces & CLONE_NEWCGROUP) && setns(INIT_FD, CLONE_NEWCGROUP) < 0)
-                return negative_errno();
+        /* Only now: the guest's root alone may put a process into the cgroup, and from outside of its namespace. */
+        if (c->join->namespaces & CLONE_NEWUSER) {
+                r = userns_become_root(reterr_message);
+                if (r < 0)
+                        return r;
+        }
+        if (cgroup_ns_fd >= 0 && setns(cgroup_ns_fd, CLONE_NEWCGROUP) < 0) {
+                r = negative_errno();
+                return error_setf(reterr_message, r, "cannot join the cgroup namespace: %s", strerror(-r));
+        }
         if (close_range(CHILD_SYNC_FD + 1, ~0U, 0) < 0 || setsid() < 0)
                 return negative_errno();
 
@@ -92,14 +131,14 @@ static int set_up(const ExecChildContext *c, Strv *ret_env, char **ret_program, 
         return process_confine(plan, c->join->seccomp, reterr_message);
 }
 
-static _noreturn_ void run_process(const ExecChildContext *c)
+static _noreturn_ void run_process(const ExecChildContext *c, int cgroup_ns_fd)
 {
         char *message = NULL, *program = NULL;
         Strv env = {};
         int r;
 
         child_wait_go();
-        r = set_up(c, &env, &program, &message);
+        r = set_up(c, cgroup_ns_fd, &env, &program, &message);
         if (r < 0)
                 child_fail(CHILD_SYNC_FD, r, message);
         child_execute(c->plan, program, &env);
@@ -107,13 +146,15 @@ static _noreturn_ void run_process(const ExecChildContext *c)
 
 static int join(const ExecChildContext *c, char **reterr_message)
 {
-        int r, pidfd = -EBADF;
+        int r, pidfd = -EBADF, cgroup_ns_fd = -EBADF;
         pid_t pid;
 
         r = set_oom_score(c->plan, reterr_message);
         /* For the process, too: nobody in the container may look into it before it executes another. */
         if (r >= 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
                 r = negative_errno();
+        if (r >= 0 && (c->join->namespaces & CLONE_NEWCGROUP))
+                r = open_cgroup_namespace(c, &cgroup_ns_fd, reterr_message);
         if (r >= 0)
                 r = enter(c->join->namespaces & ~(uint64_t) CLONE_NEWCGROUP, reterr_message);
         if (r < 0)
@@ -121,7 +162,7 @@ static int join(const ExecChildContext *c, char **reterr_message)
 
         pid = clone_process(&pidfd);
         if (pid == 0)
-                run_process(c);
+                run_process(c, cgroup_ns_fd);
         if (pid == -ENOMEM)
                 /* What the kernel says of a pid namespace whose init process is gone. */
                 return error_setf(reterr_message, -EBUSY, "no process can be made: the container has "

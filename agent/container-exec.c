@@ -15,6 +15,7 @@
 #include "agent/child-link.h"
 #include "agent/container-exec-child.h"
 #include "agent/container-terminal.h"
+#include "agent/container-userns.h"
 #include "basic/error.h"
 
 typedef enum ExecState {
@@ -32,6 +33,8 @@ struct ContainerExec {
         bool reaping;           /* in a handler that looks at this again when it is done */
         ChildLink link;
         PidRef process;
+        RlimitEntry *limits;    /* that the agent has to set: in a user namespace */
+        size_t n_limits;
         LoopSource *joiner_source, *process_source;
 };
 
@@ -46,6 +49,7 @@ static void destroy(ContainerExec *e)
         loop_source_free(e->process_source);
         child_link_done(&e->link);
         pidref_done(&e->process);
+        free(e->limits);
         free(e);
 }
 
@@ -121,6 +125,26 @@ static int duplicate(const PidRef *ref, PidRef *ret)
         return 0;
 }
 
+static void let_go(ContainerExec *e)
+{
+        char *message = NULL;
+        int r;
+
+        r = e->abandoned ? -ECANCELED : userns_set_limits(e->limits, e->n_limits, e->process.pid, &message);
+        if (r >= 0)
+                r = child_link_go(&e->link);
+        if (r >= 0)
+                return;
+
+        /* on_process goes on with it. -ESRCH: killed already, and it says by what. */
+        if (r != -ESRCH && e->link.error == 0) {
+                e->link.error = r;
+                e->link.message = TAKE_PTR(message);
+        }
+        free(message);
+        (void) pidref_kill(&e->process, SIGKILL);
+}
+
 static int adopt_process(ContainerExec *e, int *fd)
 {
         _cleanup_(pidref_done) PidRef ref = PIDREF_NULL;
@@ -143,12 +167,7 @@ static int adopt_process(ContainerExec *e, int *fd)
         }
 
         e->state = EXEC_SETTING_UP;
-        if (e->abandoned) {
-                (void) pidref_kill(&e->process, SIGKILL);
-                return 0;
-        }
-        /* -ESRCH: killed already; on_process says so. */
-        (void) child_link_go(&e->link);
+        let_go(e);
         return 0;
 }
 
@@ -234,6 +253,24 @@ static int spawn(ContainerExec *e, const ContainerJoin *join, const ProcessPlan 
         return r;
 }
 
+/* What takes a privilege of the guest's. */
+static int prepare_user(ContainerExec *e, const ContainerJoin *join, const ProcessPlan *plan,
+                        const ContainerIo *io, char **reterr_message)
+{
+        const int fds[] = { io->stdin_fd, io->stdout_fd, io->stderr_fd };
+
+        if (plan->n_rlimits > 0) {
+                e->limits = new0(RlimitEntry, plan->n_rlimits);
+                if (!e->limits)
+                        return -ENOMEM;
+                memcpy(e->limits, plan->rlimits, plan->n_rlimits * sizeof(RlimitEntry));
+                e->n_limits = plan->n_rlimits;
+        }
+
+        return userns_hand_over_streams(join->uid_map, join->gid_map, plan, fds,
+                                        plan->terminal ? 0 : ELEMENTSOF(fds), reterr_message);
+}
+
 int container_exec(ContainerExec **ret, const Container *c, const Grpc__Process *process,
                    const ContainerIo *io, const ContainerExecHandlers *handlers, char **reterr_message)
 {
@@ -245,11 +282,10 @@ int container_exec(ContainerExec **ret, const Container *c, const Grpc__Process 
         r = process_plan_parse(&plan, process, reterr_message);
         if (r >= 0)
                 r = container_get_join(c, &join, reterr_message);
+        if (r >= 0 && (join.namespaces & CLONE_NEWUSER))
+                r = userns_check_process(join.uid_map, join.gid_map, &plan, reterr_message);
         if (r < 0)
                 return r;
-        if (join.namespaces & CLONE_NEWUSER)
-                return error_setf(reterr_message, -EOPNOTSUPP, "a further process in a container with a user "
-                                  "namespace of its own is not supported");
 
         e = new0(ContainerExec, 1);
         if (!e)
@@ -258,7 +294,9 @@ int container_exec(ContainerExec **ret, const Container *c, const Grpc__Process 
                 .loop = join.loop, .handlers = *handlers, .process = PIDREF_NULL,
                 .link = { .fd = -EBADF, .on_message = on_link_message, .on_end = on_link_end },
         };
-        r = spawn(e, &join, &plan, io, reterr_message);
+        r = join.namespaces & CLONE_NEWUSER ? prepare_user(e, &join, &plan, io, reterr_message) : 0;
+        if (r >= 0)
+                r = spawn(e, &join, &plan, io, reterr_message);
         if (r < 0) {
                 destroy(e);
                 return r;

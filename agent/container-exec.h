@@ -12,6 +12,10 @@
  * root and directory are the container's (CVE-2024-21626), and no program of the agent is executed in there
  * (CVE-2019-5736). It goes on when the agent knows of it, so that its end belongs to nobody else.
  *
+ * In a container with a user namespace both are inside of it as soon as they are inside of anything: the
+ * second one with the guest's user id and no privilege outside, until the agent has set its resource limits
+ * and it becomes root of the namespace (container-userns.h).
+ *
  *      JOINING → SETTING_UP → RUNNING → EXITED
  */
 

@@ -115,6 +115,20 @@ static int check_id(const IdMap *map, uint32_t id, const char *what, char **rete
         return 0;
 }
 
+int userns_check_process(const IdMap *uid_map, const IdMap *gid_map, const ProcessPlan *process,
+                         char **reterr_message)
+{
+        int r;
+
+        r = check_id(uid_map, process->uid, "user", reterr_message);
+        if (r >= 0)
+                r = check_id(gid_map, process->gid, "group", reterr_message);
+        for (size_t i = 0; r >= 0 && i < process->n_groups; i++)
+                r = check_id(gid_map, process->groups[i], "group", reterr_message);
+
+        return r;
+}
+
 static bool is_default(const DeviceNode *node, const DeviceNode *other)
 {
         return streq(node->path, other->path) && node->mode == other->mode && node->rdev == other->rdev &&
@@ -150,14 +164,7 @@ int userns_check(const ContainerPlan *plan, char **reterr_message)
         r = check_id(&plan->uid_map, 0, "user", reterr_message);
         if (r >= 0)
                 r = check_id(&plan->gid_map, 0, "group", reterr_message);
-        if (r >= 0)
-                r = check_id(&plan->uid_map, plan->process.uid, "user", reterr_message);
-        if (r >= 0)
-                r = check_id(&plan->gid_map, plan->process.gid, "group", reterr_message);
-        for (size_t i = 0; r >= 0 && i < plan->process.n_groups; i++)
-                r = check_id(&plan->gid_map, plan->process.groups[i], "group", reterr_message);
-
-        return r;
+        return r < 0 ? r : userns_check_process(&plan->uid_map, &plan->gid_map, &plan->process, reterr_message);
 }
 
 /* With a writable view of its cgroup the container's root may divide it further (OCI, config-linux.md). */
@@ -173,20 +180,12 @@ static bool wants_cgroup(const ContainerPlan *plan)
         return false;
 }
 
-int userns_hand_over(const ContainerPlan *plan, const int *fds, size_t n_fds, int cgroup_fd,
-                     char **reterr_message)
+int userns_hand_over_streams(const IdMap *uid_map, const IdMap *gid_map, const ProcessPlan *process,
+                             const int *fds, size_t n_fds, char **reterr_message)
 {
-        /* /sys/kernel/cgroup/delegate, without the files that limit memory. */
-        static const char *const files[] = {
-                ".", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control",
-        };
-        uint32_t root_uid, root_gid, uid, gid;
-        int r;
+        uint32_t uid, gid;
 
-        if (id_map_outside(&plan->uid_map, 0, &root_uid) < 0 ||
-            id_map_outside(&plan->gid_map, 0, &root_gid) < 0 ||
-            id_map_outside(&plan->uid_map, plan->process.uid, &uid) < 0 ||
-            id_map_outside(&plan->gid_map, plan->process.gid, &gid) < 0)
+        if (id_map_outside(uid_map, process->uid, &uid) < 0 || id_map_outside(gid_map, process->gid, &gid) < 0)
                 return -EINVAL;
 
         for (size_t i = 0; i < n_fds; i++) {
@@ -194,10 +193,34 @@ int userns_hand_over(const ContainerPlan *plan, const int *fds, size_t n_fds, in
 
                 if (fds[i] >= 0 && fstat(fds[i], &st) >= 0 && S_ISFIFO(st.st_mode) &&
                     fchown(fds[i], uid, gid) < 0) {
-                        r = negative_errno();
-                        return error_setf(reterr_message, r, "cannot hand over standard stream %zu: %s", i, strerror(-r));
+                        int r = negative_errno();
+
+                        return error_setf(reterr_message, r, "cannot hand over standard stream %zu: %s", i,
+                                          strerror(-r));
                 }
         }
+
+        return 0;
+}
+
+int userns_hand_over(const ContainerPlan *plan, const int *fds, size_t n_fds, int cgroup_fd,
+                     char **reterr_message)
+{
+        /* /sys/kernel/cgroup/delegate, without the files that limit memory. */
+        static const char *const files[] = {
+                ".", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control",
+        };
+        uint32_t root_uid, root_gid;
+        int r;
+
+        if (id_map_outside(&plan->uid_map, 0, &root_uid) < 0 ||
+            id_map_outside(&plan->gid_map, 0, &root_gid) < 0)
+                return -EINVAL;
+
+        r = userns_hand_over_streams(&plan->uid_map, &plan->gid_map, &plan->process, fds, n_fds,
+                                     reterr_message);
+        if (r < 0)
+                return r;
 
         if (wants_cgroup(plan))
                 for (size_t i = 0; i < ELEMENTSOF(files); i++)
@@ -229,6 +252,18 @@ static int write_map(pid_t pid, const char *file, const IdMap *map, char **reter
         return r < 0 ? r : write_proc(pid, file, text, reterr_message);
 }
 
+int userns_set_limits(const RlimitEntry *limits, size_t n, pid_t pid, char **reterr_message)
+{
+        for (size_t i = 0; i < n; i++)
+                if (prlimit(pid, (__rlimit_resource_t) limits[i].resource, &limits[i].limit, NULL) < 0) {
+                        int r = negative_errno();
+
+                        return error_setf(reterr_message, r, "cannot set %s: %s", limits[i].name, strerror(-r));
+                }
+
+        return 0;
+}
+
 int userns_set_up(const ContainerPlan *plan, pid_t pid, char **reterr_message)
 {
         char score[16];
@@ -246,13 +281,17 @@ int userns_set_up(const ContainerPlan *plan, pid_t pid, char **reterr_message)
         if (r < 0)
                 return r;
 
-        for (size_t i = 0; i < plan->process.n_rlimits; i++)
-                if (prlimit(pid, (__rlimit_resource_t) plan->process.rlimits[i].resource,
-                            &plan->process.rlimits[i].limit, NULL) < 0) {
-                        r = negative_errno();
-                        return error_setf(reterr_message, r, "cannot set %s: %s",
-                                          plan->process.rlimits[i].name, strerror(-r));
-                }
+        return userns_set_limits(plan->process.rlimits, plan->process.n_rlimits, pid, reterr_message);
+}
+
+int userns_become_root(char **reterr_message)
+{
+        if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) {
+                int r = negative_errno();
+
+                return error_setf(reterr_message, r, "cannot become root of the user namespace: %s",
+                                  strerror(-r));
+        }
 
         return 0;
 }
@@ -261,21 +300,12 @@ int userns_enter(int sync_fd, char **reterr_message)
 {
         ssize_t n;
         char go;
-        int r;
 
         do
                 n = read(sync_fd, &go, 1);
         while (n < 0 && errno == EINTR);
-        if (n != 1)
-                return -ECANCELED;
 
-        if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) {
-                r = negative_errno();
-                return error_setf(reterr_message, r, "cannot become root of the user namespace: %s",
-                                  strerror(-r));
-        }
-
-        return 0;
+        return n != 1 ? -ECANCELED : userns_become_root(reterr_message);
 }
 
 static int bind_device(int dev_fd, const DeviceNode *node)

@@ -13,6 +13,10 @@
  *      one byte ------------------------>      becomes root of the namespace
  *                                              mounts, ..., program
  *
+ * A process that joins later (container-exec.h) gets the same in the same order: its child enters the namespace
+ * as the guest's root, which may put it into the cgroup, and becomes root of the namespace when the agent has
+ * set the limits.
+ *
  * Device nodes cannot be made inside, so those of the guest are bound into /dev; only the six that every
  * container has are there for that. A sysfs cannot be mounted without a network namespace of the
  * container's own; then the guest's is bound, read-only.
@@ -25,6 +29,8 @@
 #include "proto/oci.pb-c.h"
 
 struct ContainerPlan;
+struct ProcessPlan;
+struct RlimitEntry;
 
 typedef struct IdRange {
         uint32_t inside, outside, n;    /* first ids, number */
@@ -48,13 +54,25 @@ int id_map_format(const IdMap *map, char **ret);
 /* Everything else of the plan fits a user namespace. */
 int userns_check(const struct ContainerPlan *plan, char **reterr_message);
 
-/* In the agent, before clone(): pipes belong to a user that exists inside; the cgroup as well, if wanted. */
+/* User and groups of a process exist inside: -EINVAL names the one that does not. */
+int userns_check_process(const IdMap *uid_map, const IdMap *gid_map, const struct ProcessPlan *process,
+                         char **reterr_message);
+
+/* In the agent, before clone(): pipes among the standard streams become those of the process's user. */
+int userns_hand_over_streams(const IdMap *uid_map, const IdMap *gid_map, const struct ProcessPlan *process,
+                             const int *fds, size_t n_fds, char **reterr_message);
+/* That, and the cgroup becomes the container's root's, if wanted. */
 int userns_hand_over(const struct ContainerPlan *plan, const int *fds, size_t n_fds, int cgroup_fd,
                      char **reterr_message);
 /* In the agent, for the child that waits in userns_enter(). Afterwards it wants one byte. */
 int userns_set_up(const struct ContainerPlan *plan, pid_t pid, char **reterr_message);
 
-/* In the child: waits for the byte, becomes root of the namespace. */
+/* In the agent, for a child that waits: resource limits, which only the guest's root may raise. */
+int userns_set_limits(const struct RlimitEntry *limits, size_t n, pid_t pid, char **reterr_message);
+
+/* In the child, inside the namespace. */
+int userns_become_root(char **reterr_message);
+/* The same once the byte has come. */
 int userns_enter(int sync_fd, char **reterr_message);
 /* Instead of making nodes: binds those of the guest. */
 int userns_bind_devices(int dev_fd, const DeviceNode *nodes, size_t n, char **reterr_message);

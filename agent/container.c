@@ -26,8 +26,8 @@
 #include "basic/limits.h"
 #include "basic/log.h"
 
-/* Those that each container is in, one of its own or not; joining one's own is no error. */
-#define JOIN_NAMESPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP)
+/* Those that every process of a container is put into; joining one's own is no error for the guest's root. */
+#define JOIN_NAMESPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET)
 #define REMOVE_DELAY_MIN (1 * USEC_PER_MSEC)
 #define REMOVE_DELAY_MAX (100 * USEC_PER_MSEC)
 
@@ -38,6 +38,7 @@ struct Container {
         ContainerHandlers handlers;
         bool pid_namespace;
         uint64_t join_namespaces;
+        IdMap uid_map, gid_map;
         SeccompPlan *seccomp;   /* for processes that join later */
         int root_fd;            /* the same; closed with the init process, since it holds a mount */
 
@@ -108,6 +109,8 @@ static Container *container_free(Container *c)
         safe_close(c->device_fd);
         cgroup_done(&c->cgroup);
         seccomp_plan_free(c->seccomp);
+        id_map_done(&c->uid_map);
+        id_map_done(&c->gid_map);
         safe_close(c->root_fd);
         free(c->id);
         free(c);
@@ -450,7 +453,8 @@ int container_create(Container **ret, Loop *loop, const ContainerPlace *place, c
                         .fd = -EBADF, .on_message = on_link_message, .on_end = on_link_end,
                 },
                 .root_fd = -EBADF,
-                .join_namespaces = JOIN_NAMESPACES | (plan->namespaces & (CLONE_NEWUSER | CLONE_NEWTIME)),
+                .join_namespaces = JOIN_NAMESPACES | (plan->namespaces & (CLONE_NEWUSER | CLONE_NEWTIME)) |
+                                   (plan->cgroup_namespace ? CLONE_NEWCGROUP : 0),
                 .id = TAKE_PTR(plan->id),
         };
 
@@ -473,6 +477,9 @@ int container_create(Container **ret, Loop *loop, const ContainerPlace *place, c
         }
 
         c->seccomp = TAKE_PTR(plan->seccomp);
+        c->uid_map = plan->uid_map;
+        c->gid_map = plan->gid_map;
+        plan->uid_map = plan->gid_map = (IdMap) {};
         *ret = TAKE_PTR(c);
         return 0;
 }
@@ -520,6 +527,9 @@ int container_get_join(const Container *c, ContainerJoin *ret, char **reterr_mes
                 .loop = c->loop,
                 .id = c->id,
                 .init_fd = c->init.fd,
+                .init_pid = c->init.pid,
+                .uid_map = c->join_namespaces & CLONE_NEWUSER ? &c->uid_map : NULL,
+                .gid_map = c->join_namespaces & CLONE_NEWUSER ? &c->gid_map : NULL,
                 .root_fd = c->root_fd,
                 .namespaces = c->join_namespaces,
                 .cgroup_fd = c->cgroup.fd,

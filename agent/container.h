@@ -100,8 +100,10 @@ typedef struct ContainerJoin {
         Loop *loop;
         const char *id;
         int init_fd;            /* pidfd: whose namespaces */
+        pid_t init_pid;         /* the same, not reaped before this is given up */
         int root_fd;            /* the root directory in there */
         uint64_t namespaces;    /* CLONE_NEW* for setns(2) */
+        const struct IdMap *uid_map, *gid_map;  /* with CLONE_NEWUSER, else NULL */
         int cgroup_fd;
         const struct SeccompPlan *seccomp;      /* NULL: none */
 } ContainerJoin;

@@ -8,33 +8,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/container-exec.h"
 #include "agent/sandbox-ns.h"
-#include "agent/test-container-live.h"
+#include "agent/test-container-live-exec.h"
 #include "basic/fd.h"
 #include "basic/parse.h"
 
 #define EXECS 1000U
 
-typedef struct ExecRun {
-        Run *run;
-        ContainerExec *exec;
-        Grpc__Process process;
-        Grpc__User user;
-        Grpc__LinuxCapabilities caps;
-        Grpc__Box size;
-        char *args[4], *env[2], *names[4];
-
-        int output_fd, stdin_fd;
-        LoopSource *source;
-        char output[8192];
-        size_t n_output;
-        bool started, exited;
-        int error, status;
-        char *message;
-} ExecRun;
-
-static void exec_init(ExecRun *x, Run *run, const char *script)
+void exec_init(ExecRun *x, Run *run, const char *script)
 {
         memset(x, 0, sizeof(*x));
         x->run = run;
@@ -103,7 +84,7 @@ static void on_exit_status(ContainerExec *e, int status, void *userdata)
         x->status = status;
 }
 
-static int exec_create(ExecRun *x)
+int exec_create(ExecRun *x)
 {
         const ContainerExecHandlers h = {
                 .on_terminal = on_terminal, .on_started = on_started, .on_exit = on_exit_status,
@@ -121,7 +102,7 @@ static int exec_create(ExecRun *x)
         return r;
 }
 
-static void exec_done(ExecRun *x)
+void exec_done(ExecRun *x)
 {
         x->exec = container_exec_free(x->exec);
         x->source = loop_source_free(x->source);
@@ -130,8 +111,7 @@ static void exec_done(ExecRun *x)
         x->message = NULL;
 }
 
-/* The exit status, or a negative errno with x->message. */
-static int exec_all(ExecRun *x)
+int exec_all(ExecRun *x)
 {
         int r = exec_create(x);
 
@@ -146,7 +126,7 @@ static int exec_all(ExecRun *x)
         return x->status;
 }
 
-static unsigned count_entries(const char *path)
+unsigned count_entries(const char *path)
 {
         DIR *d = ASSERT_NOT_NULL(opendir(path));
         unsigned n = 0;
@@ -157,7 +137,7 @@ static unsigned count_entries(const char *path)
         return n;
 }
 
-static void start_sleeper(Run *run)
+void start_sleeper(Run *run)
 {
         ASSERT_OK(run_create(run));
         run_until(run, &run->started);

@@ -13,37 +13,6 @@
 #include "basic/fd.h"
 
 #define S(s) ((char *) (s))
-#define OUTSIDE 100000U
-
-static Grpc__LinuxIDMapping id_map, *id_maps[] = { &id_map };
-
-static void add_namespace(Run *run, const char *type)
-{
-        size_t i = run->linux_part.n_namespaces++;
-
-        ASSERT_TRUE(i < ELEMENTSOF(run->namespaces));
-        run->namespaces[i] = (Grpc__LinuxNamespace) GRPC__LINUX_NAMESPACE__INIT;
-        run->namespaces[i].type = S(type);
-        run->namespace_list[i] = &run->namespaces[i];
-}
-
-static void user_init(Run *run, const char *script)
-{
-        static const char *const dirs[] = { "rootfs/dev", "rootfs/sys" };
-        char path[256];
-
-        /* Root of the container may not make mount points in somebody else's tree. */
-        for (size_t i = 0; i < ELEMENTSOF(dirs); i++)
-                ASSERT_OK(mkdir_p(host_path(path, sizeof(path), dirs[i]), 0755));
-
-        run_init(run, script);
-        add_namespace(run, "user");
-        id_map = (Grpc__LinuxIDMapping) GRPC__LINUX_IDMAPPING__INIT;
-        id_map.hostid = OUTSIDE;
-        id_map.size = 65536;
-        run->linux_part.uidmappings = run->linux_part.gidmappings = id_maps;
-        run->linux_part.n_uidmappings = run->linux_part.n_gidmappings = 1;
-}
 
 static void run_ok(Run *run)
 {
@@ -61,12 +30,12 @@ TEST(user_namespace)
         char path[256];
         struct stat st;
 
-        user_init(&run, "cat /proc/self/uid_map /proc/self/gid_map; id -u; hostname; cat "
-                        "/proc/self/oom_score_adj; ulimit -n; echo x >/dev/null && echo null; "
-                        "head -c 3 /dev/zero | wc -c; touch /etc/x || echo denied; "
-                        "mount -t tmpfs none /tmp && touch /tmp/x && echo mounted; "
-                        "echo 0 >/sys/fs/cgroup/cgroup.freeze || echo ro; "
-                        "grep -E '^CapEff' /proc/self/status; hostname other && hostname");
+        run_init_user(&run, "cat /proc/self/uid_map /proc/self/gid_map; id -u; hostname; cat "
+                            "/proc/self/oom_score_adj; ulimit -n; echo x >/dev/null && echo null; "
+                            "head -c 3 /dev/zero | wc -c; touch /etc/x || echo denied; "
+                            "mount -t tmpfs none /tmp && touch /tmp/x && echo mounted; "
+                            "echo 0 >/sys/fs/cgroup/cgroup.freeze || echo ro; "
+                            "grep -E '^CapEff' /proc/self/status; hostname other && hostname");
         run.spec.hostname = S("box");
         run.process.oomscoreadj = 17;
         run.rlimit.type = S("RLIMIT_NOFILE");
@@ -85,7 +54,7 @@ TEST(user_namespace)
         run_done(&run);
 
         /* Another user, who may open the pipe by name. */
-        user_init(&run, "id -u; id -G; echo again >/dev/stdout");
+        run_init_user(&run, "id -u; id -G; echo again >/dev/stdout");
         run.user.uid = 1000;
         run.user.gid = 1001;
         run_ok(&run);
@@ -93,8 +62,8 @@ TEST(user_namespace)
         run_done(&run);
 
         /* A writable cgroup is handed over. */
-        user_init(&run, "mkdir /sys/fs/cgroup/sub && echo $$ >/sys/fs/cgroup/sub/cgroup.procs && cat "
-                        "/proc/self/cgroup; stat -c %u /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/cgroup.freeze");
+        run_init_user(&run, "mkdir /sys/fs/cgroup/sub && echo $$ >/sys/fs/cgroup/sub/cgroup.procs && cat "
+                            "/proc/self/cgroup; stat -c %u /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/cgroup.freeze");
         run.mounts[run.spec.n_mounts - 1].options = rw;
         run.mounts[run.spec.n_mounts - 1].n_options = ELEMENTSOF(rw);
         run_ok(&run);
@@ -102,7 +71,7 @@ TEST(user_namespace)
         run_done(&run);
 
         /* Files that root inside makes belong to nobody special outside. */
-        user_init(&run, "touch /vol/made && echo made");
+        run_init_user(&run, "touch /vol/made && echo made");
         ASSERT_OK(mkdir_p(host_path(path, sizeof(path), "shared"), 0755));
         ASSERT_OK(chown(path, OUTSIDE, OUTSIDE));
         static char *bind[] = { S("rbind") };
@@ -121,7 +90,7 @@ TEST(user_and_network_namespace)
         Grpc__StringEntry ttl = GRPC__STRING_ENTRY__INIT, *list[] = { &ttl };
 
         /* A network of its own is its own to configure. */
-        user_init(&run, "cat /proc/sys/net/ipv4/ip_default_ttl; ifconfig lo");
+        run_init_user(&run, "cat /proc/sys/net/ipv4/ip_default_ttl; ifconfig lo");
         add_namespace(&run, "network");
         ttl.key = S("net.ipv4.ip_default_ttl");
         ttl.value = S("78");

@@ -178,6 +178,36 @@ void run_init(Run *run, const char *script)
         add_mount(run, "/sys/fs/cgroup", "cgroup", "cgroup", opt_sys, ELEMENTSOF(opt_sys));
 }
 
+static Grpc__LinuxIDMapping id_map, *id_maps[] = { &id_map };
+
+void add_namespace(Run *run, const char *type)
+{
+        size_t i = run->linux_part.n_namespaces++;
+
+        ASSERT_TRUE(i < ELEMENTSOF(run->namespaces));
+        run->namespaces[i] = (Grpc__LinuxNamespace) GRPC__LINUX_NAMESPACE__INIT;
+        run->namespaces[i].type = (char *) type;
+        run->namespace_list[i] = &run->namespaces[i];
+}
+
+void run_init_user(Run *run, const char *script)
+{
+        static const char *const dirs[] = { "rootfs/dev", "rootfs/sys" };
+        char path[256];
+
+        /* Root of the container may not make mount points in somebody else's tree. */
+        for (size_t i = 0; i < ELEMENTSOF(dirs); i++)
+                ASSERT_OK(mkdir_p(host_path(path, sizeof(path), dirs[i]), 0755));
+
+        run_init(run, script);
+        add_namespace(run, "user");
+        id_map = (Grpc__LinuxIDMapping) GRPC__LINUX_IDMAPPING__INIT;
+        id_map.hostid = OUTSIDE;
+        id_map.size = 65536;
+        run->linux_part.uidmappings = run->linux_part.gidmappings = id_maps;
+        run->linux_part.n_uidmappings = run->linux_part.n_gidmappings = 1;
+}
+
 void run_until(Run *run, const bool *flag)
 {
         usec_t end = now_usec() + TIMEOUT;

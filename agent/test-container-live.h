@@ -46,6 +46,10 @@ extern const ContainerHandlers handlers;
 
 /* A complete configuration that runs "sh -c script" in namespaces of its own. */
 void run_init(Run *run, const char *script);
+/* The same in a user namespace, whose ids are those from OUTSIDE on. */
+#define OUTSIDE 100000U
+void run_init_user(Run *run, const char *script);
+void add_namespace(Run *run, const char *type);
 void add_mount(Run *run, const char *destination, const char *source, const char *type,
                char **options, size_t n);
 

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * For tests: "kata-agent --listen" as a process of its own, and a client of it that makes one call after the
+ * other. Containers run busybox-static. A call that fails where it must not ends the test.
+ */
+
+#include "basic/test.h"
+#include "proto/agent.pb-c.h"
+#include "proto/ttrpc.h"
+
+#define AGENT_SERVICE "grpc.AgentService"
+#define BUSYBOX "/bin/busybox"
+
+typedef struct AgentClient {
+        char dir[64];                   /* root file system of containers in rootfs/ */
+        char socket_path[80];
+        pid_t agent;
+        int fd;
+        uint32_t next_id;
+        uint8_t reply[65536];           /* payload of the last answer */
+        size_t reply_size;
+        char text[600];                 /* or the text of its error */
+} AgentClient;
+
+/* Makes the directory and the root file system, starts program, connects, makes a sandbox. */
+void agent_client_start(AgentClient *c, const char *program);
+/* Ends the agent, which must obey and have its socket removed, and removes the directory. */
+void agent_client_stop(AgentClient *c);
+
+/* 0 or the status code of an error. */
+int agent_client_try(AgentClient *c, const char *method, const ProtobufCMessage *m);
+void agent_client_call(AgentClient *c, const char *method, const ProtobufCMessage *m);
+
+/* A container that runs "sh -c script"; created and started. */
+void agent_client_run(AgentClient *c, const char *id, const char *script);
+/* Executes "sh -c script" in it. */
+void agent_client_exec(AgentClient *c, const char *id, const char *exec_id, const char *script);
+/* Exit status. exec_id: "" for the init process. */
+int agent_client_wait(AgentClient *c, const char *id, const char *exec_id);
+void agent_client_remove(AgentClient *c, const char *id);
