@@ -31,8 +31,8 @@ typedef enum SandboxState {
 /* Where the sandbox lives: in a machine of its own, or on the one of somebody else (host-mode.h). */
 typedef struct SandboxPlace {
         const char *cgroup_root;        /* static, or outlives the sandbox */
-        bool on_host;                   /* time, memory and swap are not the sandbox's to change */
-        bool unprivileged;              /* there can be no containers */
+        bool on_host;                   /* the machine is not the sandbox's to change, see host-guard.h */
+        bool unprivileged;              /* there can be no containers; no namespaces of the agent's own */
 } SandboxPlace;
 
 /* destroyed: all containers and storages are gone, the answer was given; the machine may go. */

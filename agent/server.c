@@ -339,7 +339,8 @@ static void request_run(Request *request, const Ttrpc__Request *envelope)
 
                 r = server->guard(server->userdata, request->method, input, &message);
                 if (r < 0)
-                        return request_fail(request, TTRPC_PERMISSION_DENIED, "%s", error_text(message, r));
+                        return request_fail(request, r == -EBUSY ? TTRPC_FAILED_PRECONDITION :
+                                            TTRPC_PERMISSION_DENIED, "%s", error_text(message, r));
                 request->redacted = r > 0;
         }
 

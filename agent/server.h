@@ -26,7 +26,8 @@ typedef struct Method {
 
 /*
  * Asked once the input is parsed and before the handler sees it. 0: go on. 1: go on, but what the answer would
- * tell of a workload is withheld (request_is_redacted()). Negative: refused with PERMISSION_DENIED and the text.
+ * tell of a workload is withheld (request_is_redacted()). Negative: refused with the text and PERMISSION_DENIED, or
+ * with FAILED_PRECONDITION for -EBUSY.
  */
 typedef int (*MethodGuard)(void *userdata, const Method *method, const void *input, char **reterr_message);
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SetPolicy, and what it sets in force: see services.h and policy-check.h. Until a host has set one, everything
+ * SetPolicy, what it sets in force, and the guard in front of every method: see services.h, policy-check.h and
+ * host-guard.h. Until a host has set one, everything
  * is allowed, this included; a policy that does not allow SetPolicy stays until the machine ends.
  */
 
+#include "agent/host-guard.h"
 #include "agent/policy-check.h"
 #include "agent/services.h"
 #include "basic/error.h"
@@ -11,9 +13,11 @@
 
 int service_guard(void *userdata, const Method *method, const void *input, char **reterr_message)
 {
-        int r = policy_check(sandbox_policy(userdata), method->service, method->name, method->input, input,
-                             reterr_message);
+        int r = host_guard(sandbox_place(userdata), method->name, input, reterr_message);
 
+        if (r >= 0)
+                r = policy_check(sandbox_policy(userdata), method->service, method->name, method->input, input,
+                                 reterr_message);
         if (r < 0)
                 log_warning("%s: %s", method->name, reterr_message && *reterr_message ? *reterr_message : "refused");
         return r;

@@ -129,25 +129,45 @@ static void check_addresses(const char *errors)
                 ASSERT_EQ(end_of(start_agent(bad[i], errors)), EXIT_FAILURE);
 }
 
+/* With requests that say nothing: it is not looked at what they say. */
+static void check_refused(int fd, const char *const *methods, size_t n)
+{
+        Grpc__CheckRequest empty = GRPC__CHECK_REQUEST__INIT;
+
+        for (size_t i = 0; i < n; i++) {
+                ASSERT_EQ(call(fd, methods[i], &empty.base), TTRPC_FAILED_PRECONDITION);
+                ASSERT_TRUE(startswith(reply_text, methods[i]));
+                ASSERT_CONTAINS(reply_text, "of a machine that is not this agent's own");
+        }
+}
+
 static void check_server(int fd)
 {
+        static const char *const always[] = {
+                "SetGuestDateTime", "ReseedRandomDev", "OnlineCPUMem", "MemHotplugByProbe", "AddSwap", "AddSwapPath",
+        };
+        static const char *const without_root[] = {
+                "UpdateInterface", "UpdateRoutes", "AddARPNeighbors", "SetIPTables", "CopyFile",
+                "UpdateEphemeralMounts",
+        };
         Grpc__CheckRequest check = GRPC__CHECK_REQUEST__INIT;
-        Grpc__SetGuestDateTimeRequest date = GRPC__SET_GUEST_DATE_TIME_REQUEST__INIT;
         struct stat st;
 
         ASSERT_OK(stat(socket_path, &st));
         ASSERT_EQ(st.st_mode & 0777, 0600);
         ASSERT_EQ(call_on(fd, "grpc.Health", "Check", &check.base), 0);
-        date.sec = 1;
-        ASSERT_EQ(call(fd, "SetGuestDateTime", &date.base), TTRPC_FAILED_PRECONDITION);
-        ASSERT_CONTAINS(reply_text, "clock");
+        check_refused(fd, always, ELEMENTSOF(always));
+        if (geteuid() != 0)
+                check_refused(fd, without_root, ELEMENTSOF(without_root));
 }
 
 static void without_privileges(int fd)
 {
         Grpc__CreateContainerRequest q = GRPC__CREATE_CONTAINER_REQUEST__INIT;
 
-        ASSERT_EQ(create_sandbox(fd, true), TTRPC_PERMISSION_DENIED);
+        /* It would have a host name. */
+        ASSERT_EQ(create_sandbox(fd, true), TTRPC_FAILED_PRECONDITION);
+        ASSERT_CONTAINS(reply_text, "host name");
         ASSERT_EQ(create_sandbox(fd, false), 0);
         q.container_id = S("c1");
         ASSERT_EQ(call(fd, "CreateContainer", &q.base), TTRPC_PERMISSION_DENIED);
@@ -225,12 +245,47 @@ static void create_container(int fd, const char *root)
                 TEST_FAIL("StartContainer: %s", reply_text);
 }
 
+/* Files, mounts, interfaces: in namespaces of the agent's own. */
+static void stays_inside(int fd)
+{
+        static const char file[] = "/run/kata-containers/shared/containers/host-mode-test";
+        Grpc__CreateSandboxRequest create = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+        Grpc__KernelModule module = GRPC__KERNEL_MODULE__INIT, *modules[] = { &module };
+        Grpc__ListInterfacesRequest list = GRPC__LIST_INTERFACES_REQUEST__INIT;
+        Grpc__CopyFileRequest copy = GRPC__COPY_FILE_REQUEST__INIT;
+
+        module.name = S("loop");
+        create.kernel_modules = modules;
+        create.n_kernel_modules = 1;
+        ASSERT_EQ(call(fd, "CreateSandbox", &create.base), TTRPC_FAILED_PRECONDITION);
+        ASSERT_CONTAINS(reply_text, "kernel modules");
+
+        copy.path = S(file);
+        copy.file_size = 1;
+        copy.file_mode = S_IFREG | 0644;
+        copy.dir_mode = 0755;
+        copy.uid = copy.gid = -1;
+        copy.data.data = (uint8_t *) S("x");
+        copy.data.len = 1;
+        if (call(fd, "CopyFile", &copy.base) != 0)
+                TEST_FAIL("CopyFile: %s", reply_text);
+        ASSERT_EQ(access(file, F_OK), -1);
+
+        /* Interfaces { Interfaces 1 { ... name 2 "lo" ... } }, once: the loopback alone. */
+        ASSERT_EQ(call(fd, "ListInterfaces", &list.base), 0);
+        ASSERT_TRUE(reply_size > 2 && reply[0] == 0x0a && reply[1] < 0x80);
+        ASSERT_EQ(reply_size, 2U + reply[1]);
+        ASSERT_NOT_NULL(memmem(reply, reply_size, "\x12\x02lo", 4));
+}
+
 static void with_container(int fd, pid_t agent)
 {
         Grpc__ExecProcessRequest q = GRPC__EXEC_PROCESS_REQUEST__INIT;
         Grpc__WaitProcessRequest wait = GRPC__WAIT_PROCESS_REQUEST__INIT;
         Grpc__ReadStreamRequest out = GRPC__READ_STREAM_REQUEST__INIT;
         char root[96], path[64], link[128] = {}, before[65], after[65];
+        _cleanup_close_ int exe_fd = -EBADF;
+        struct stat st;
         Grpc__Process process;
         char *args[3];
 
@@ -258,12 +313,20 @@ static void with_container(int fd, pid_t agent)
         snprintf(path, sizeof(path), "/proc/%d/exe", (int) agent);
         ASSERT_TRUE(readlink(path, link, sizeof(link) - 1) > 0);
         ASSERT_CONTAINS(link, "memfd:kata-agent");
+        exe_fd = ASSERT_OK(open(path, O_RDONLY | O_CLOEXEC));
+        ASSERT_TRUE(fcntl(exe_fd, F_GET_SEALS) & F_SEAL_WRITE);
+        /* CVE-2024-25621: what the agent keeps is nobody else's to look into. */
+        snprintf(path, sizeof(path), "/proc/%d/root/run/kata-containers", (int) agent);
+        ASSERT_OK(stat(path, &st));
+        ASSERT_EQ(st.st_mode, S_IFDIR | 0700);
+        ASSERT_EQ(st.st_uid, 0);
         ASSERT_OK(gethostname(after, sizeof(after)));
         ASSERT_STREQ(after, before);
 }
 
 int main(int argc, char *argv[])
 {
+        Grpc__DestroySandboxRequest destroy = GRPC__DESTROY_SANDBOX_REQUEST__INIT;
         bool root = geteuid() == 0 && access(BUSYBOX, X_OK) >= 0;
         char address[80], errors[80];
         pid_t agent, second;
@@ -285,6 +348,8 @@ int main(int argc, char *argv[])
         second = start_agent(address, "/dev/null");
         ASSERT_EQ(end_of(second), EXIT_FAILURE);
 
+        if (geteuid() == 0)
+                stays_inside(fd);
         if (root)
                 with_container(fd, agent);
         else if (geteuid() != 0)
@@ -303,9 +368,11 @@ int main(int argc, char *argv[])
         ASSERT_OK(kill(agent, SIGKILL));
         (void) waitpid(agent, NULL, 0);
         ASSERT_OK(access(socket_path, F_OK));
+        /* The end of the sandbox is that of the agent and of nothing else. */
         agent = start_agent(address, errors);
-        safe_close(connect_agent());
-        ASSERT_OK(kill(agent, SIGTERM));
+        fd = connect_agent();
+        ASSERT_EQ(call(fd, "DestroySandbox", &destroy.base), 0);
+        safe_close(fd);
         ASSERT_EQ(end_of(agent), EXIT_SUCCESS);
         ASSERT_OK(rm_rf(dir));
         return EXIT_SUCCESS;
