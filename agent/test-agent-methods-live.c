@@ -18,7 +18,7 @@
 #define SHARE "/run/kata-containers/shared/containers"
 
 /* Storage { driver 1, source 3, fstype 4, options 5, mount_point 6 } as field of a request. */
-static size_t put_storage(uint8_t *p, unsigned field, const char *const *options)
+static size_t put_storage(uint8_t *p, unsigned field, const char *mount_point, const char *const *options)
 {
         uint8_t storage[256];
         size_t n = 0;
@@ -28,7 +28,7 @@ static size_t put_storage(uint8_t *p, unsigned field, const char *const *options
         n += put_field(storage + n, 4, "tmpfs", 5);
         for (; *options; options++)
                 n += put_field(storage + n, 5, *options, strlen(*options));
-        n += put_field(storage + n, 6, VOLUME, strlen(VOLUME));
+        n += put_field(storage + n, 6, mount_point, strlen(mount_point));
         return put_field(p, field, storage, n);
 }
 
@@ -37,7 +37,7 @@ static int update_mount(const char *option)
         const char *const options[] = { "remount", option, NULL };
         uint8_t request[512];
 
-        return take_answer(send_call("UpdateEphemeralMounts", request, put_storage(request, 1, options)));
+        return take_answer(send_call("UpdateEphemeralMounts", request, put_storage(request, 1, VOLUME, options)));
 }
 
 static void get_stats(void)
@@ -57,7 +57,7 @@ TEST(memory_volumes)
         struct stat s;
 
         start();
-        ASSERT_EQ(take_answer(send_call("CreateSandbox", request, put_storage(request, 3, options))), 0);
+        ASSERT_EQ(take_answer(send_call("CreateSandbox", request, put_storage(request, 3, VOLUME, options))), 0);
         get_stats();
         /* usage 1 { total 2: 1 MiB } */
         ASSERT_TRUE(reply_contains("\x10\x80\x80\x40", 4));
@@ -78,6 +78,29 @@ TEST(memory_volumes)
         ASSERT_EQ(update_mount("nonsense=1"), TTRPC_INVALID_ARGUMENT);
         stop();
         ASSERT_OK(umount(VOLUME));
+}
+
+/* CVE-2020-2024, CVE-2020-2026: a tenant's symlinks do not lead mounts elsewhere. */
+TEST(storages_do_not_follow_symlinks)
+{
+        static const char *const options[] = { "nosuid", NULL };
+        uint8_t request[512];
+        struct statvfs st;
+
+        ASSERT_OK(mkdir_p(SHARE "/c0", 0755));
+        ASSERT_OK(mkdir_p("/run/elsewhere/x", 0755));
+        ASSERT_OK(symlink("/run/elsewhere", SHARE "/c0/v"));
+        start();
+        ASSERT_TRUE(take_answer(send_call("CreateSandbox", request,
+                                          put_storage(request, 3, SHARE "/c0/v/x", options))) != 0);
+        ASSERT_CONTAINS(reply_text, SHARE "/c0/v/x");
+        ASSERT_TRUE(take_answer(send_call("CreateSandbox", request,
+                                          put_storage(request, 3, SHARE "/c0/v", options))) != 0);
+        stop();
+        ASSERT_OK(statvfs("/run/elsewhere/x", &st));
+        ASSERT_FALSE(st.f_flag & ST_NOSUID);
+        ASSERT_OK(statvfs("/run/elsewhere", &st));
+        ASSERT_FALSE(st.f_flag & ST_NOSUID);
 }
 
 static int copy(const char *path, const uint8_t *rest, size_t n_rest, const void *data, size_t n)
