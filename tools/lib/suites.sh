@@ -40,6 +40,9 @@ suite_lint() {
         suite_log lint-files
         result_command "files keep to the rules" "$REPLY" "$TOOLS/lint-files"
         result_command "lint-files finds what is wrong" "$REPLY" "$TOOLS/lint-files" --self-test
+        suite_log lint-protocol
+        result_command "docs/PROTOCOL.md has every method and names tests that exist" "$REPLY" "$TOOLS/lint-protocol"
+        result_command "lint-protocol finds what is wrong" "$REPLY" "$TOOLS/lint-protocol" --self-test
         suite_log bench-self-test
         result_command "bench finds what has grown" "$REPLY" "$TOOLS/bench" --self-test
 }
