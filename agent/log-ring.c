@@ -8,6 +8,9 @@
 #include "agent/json-text.h"
 #include "basic/limits.h"
 
+/* A quarter of the whole. */
+#define GIVE_BACK_MIN (LOG_RING_SIZE / 4)
+
 int log_ring_init(LogRing *log, size_t size)
 {
         *log = (LogRing) {};
@@ -142,6 +145,7 @@ void log_ring_count_dropped(LogRing *log, uint64_t n)
 
 void log_ring_room(LogRing *log)
 {
+        ring_give_back(&log->ring, GIVE_BACK_MIN);
         if (log->dropped == 0)
                 return;
 

@@ -3,6 +3,9 @@
 
 #include "basic/ring.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 int ring_init(Ring *ring, size_t size)
 {
         uint8_t *data = malloc(size);
@@ -82,6 +85,20 @@ void ring_rewind(Ring *ring)
 {
         if (ring->acking)
                 ring->sent = ring->acked;
+}
+
+void ring_give_back(Ring *ring, size_t min)
+{
+        uintptr_t page = (uintptr_t) sysconf(_SC_PAGESIZE), data = (uintptr_t) ring->data;
+        uintptr_t begin = (data + page - 1) & ~(page - 1), end = (data + ring->size) & ~(page - 1);
+
+        /* A receiver whose first acknowledgement is still to come may want what was sent. */
+        if (!ring->acking || !ring_is_drained(ring) || ring->written - ring->given_back < min)
+                return;
+
+        ring->given_back = ring->written;
+        if (begin < end)
+                (void) madvise((void *) begin, end - begin, MADV_DONTNEED);
 }
 
 bool ring_is_drained(const Ring *ring)

@@ -18,6 +18,7 @@ typedef struct Ring {
         uint8_t *data;
         size_t size;
         uint64_t written, sent, acked;
+        uint64_t given_back;    /* written by the last ring_give_back() */
         bool acking;            /* the receiver has acknowledged at least once */
 } Ring;
 
@@ -42,6 +43,12 @@ int ring_ack(Ring *ring, uint64_t total);
 
 /* A new connection: send again from the first byte that is not acknowledged. */
 void ring_rewind(Ring *ring);
+
+/*
+ * Gives memory back to the kernel if nothing in it is wanted any more, and min bytes or more went through it
+ * since the last time. A ring that is used a little at a time would come to have all its pages otherwise.
+ */
+void ring_give_back(Ring *ring, size_t min);
 
 /* Nothing unsent; and, for an acknowledging receiver, nothing unacknowledged. */
 bool ring_is_drained(const Ring *ring);

@@ -169,6 +169,46 @@ TEST(ring_resume)
         ring_done(&ring);
 }
 
+TEST(ring_gives_memory_back)
+{
+        enum { SIZE = 65536, CHUNK = 4096 };
+        static uint8_t chunk[CHUNK];
+        uint64_t total = 0;
+        Ring ring;
+        size_t n;
+
+        memset(chunk, 'x', sizeof(chunk));
+        ASSERT_OK(ring_init(&ring, SIZE));
+        for (unsigned acking = 0; acking < 2; acking++) {
+                for (unsigned i = 0; i < 8; i++) {
+                        ASSERT_OK(ring_write(&ring, chunk, CHUNK));
+                        ring_sent(&ring, CHUNK);
+                        total += CHUNK;
+                        if (acking)
+                                ASSERT_OK(ring_ack(&ring, total));
+                        /* Not while anything may be wanted again, not for a little. */
+                        ring_give_back(&ring, SIZE / 4);
+                        if (!acking || i == 1)
+                                ASSERT_EQ(ring.data[total - CHUNK], 'x');
+                }
+        }
+        /* 4096 and more bytes into the buffer there are whole pages, which are empty now. */
+        ASSERT_EQ(ring.data[3 * CHUNK], 0);
+
+        /* It goes on as before, around the end. */
+        for (unsigned i = 0; i < 40; i++) {
+                chunk[0] = (uint8_t) i;
+                ASSERT_OK(ring_write(&ring, chunk, CHUNK));
+                total += CHUNK;
+                ASSERT_EQ(*(const uint8_t *) ring_peek(&ring, &n), i);
+                ASSERT_EQ(n, CHUNK);
+                ring_sent(&ring, CHUNK);
+                ASSERT_OK(ring_ack(&ring, total));
+                ring_give_back(&ring, SIZE / 4);
+        }
+        ring_done(&ring);
+}
+
 TEST(ring_late_first_ack)
 {
         Ring ring;
