@@ -33,6 +33,7 @@ struct Sandbox {
         StreamTable *streams;
         StorageTable *storages;
         Calls *calls;
+        IdleMemory *idle_memory;
         CgroupEvents *cgroup_events;
         OomEvents *oom_events;
         Online *online;
@@ -86,6 +87,11 @@ void sandbox_set_policy(Sandbox *sandbox, Policy *policy)
 Calls *sandbox_calls(const Sandbox *sandbox)
 {
         return sandbox->calls;
+}
+
+IdleMemory *sandbox_idle_memory(const Sandbox *sandbox)
+{
+        return sandbox->idle_memory;
 }
 
 CgroupEvents *sandbox_cgroup_events(const Sandbox *sandbox)
@@ -448,6 +454,8 @@ int sandbox_new(Sandbox **ret, Loop *loop, StreamTable *streams, void (*destroye
         if (r >= 0)
                 r = calls_new(&sandbox->calls, loop);
         if (r >= 0)
+                r = idle_memory_new(&sandbox->idle_memory, loop);
+        if (r >= 0)
                 r = cgroup_events_new(&sandbox->cgroup_events, loop);
         if (r >= 0)
                 r = oom_events_new(&sandbox->oom_events);
@@ -478,6 +486,7 @@ Sandbox *sandbox_free(Sandbox *sandbox)
         }
         loop_source_free(sandbox->linger_timer);
         loop_source_free(sandbox->destroy_timer);
+        idle_memory_free(sandbox->idle_memory);
         calls_free(sandbox->calls);
         storage_table_free(sandbox->storages);
         policy_free(sandbox->policy);

@@ -8,6 +8,7 @@
 
 #include "agent/calls.h"
 #include "agent/cgroup-events.h"
+#include "agent/idle-memory.h"
 #include "agent/online.h"
 #include "agent/oom-events.h"
 #include "agent/container.h"
@@ -60,6 +61,7 @@ Loop *sandbox_loop(const Sandbox *sandbox);
 StreamTable *sandbox_streams(const Sandbox *sandbox);
 StorageTable *sandbox_storages(const Sandbox *sandbox);
 Calls *sandbox_calls(const Sandbox *sandbox);
+IdleMemory *sandbox_idle_memory(const Sandbox *sandbox);
 
 /* What the host has restricted itself to; NULL: nothing. */
 const Policy *sandbox_policy(const Sandbox *sandbox);
