@@ -200,7 +200,7 @@ static int run_on_host(char *argv[], const char *address)
                 .server_port = 1024, .passfd_port = 1027, .log_level = LOG_INFO,
         };
         _cleanup_free_ char *message = NULL;
-        SandboxPlace place;
+        static SandboxPlace place;
         static Agent agent;
         Loop *loop;
         int r;
