@@ -307,6 +307,38 @@ static int add_hugepages(CgroupSettings *s, Grpc__LinuxHugepageLimit *const *lim
         return 0;
 }
 
+static bool unified_is_valid(const char *name)
+{
+        size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+
+        return name[0] != '.' && name[n] == '\0' && strchr(name, '.') && n < 128 && !startswith(name, "cgroup.");
+}
+
+int cgroup_settings_add_unified(CgroupSettings *settings, Grpc__StringEntry *const *entries, size_t n,
+                                char **reterr_message)
+{
+        if (n > SPEC_UNIFIED_MAX)
+                return error_setf(reterr_message, -E2BIG, "resources: more than %u unified settings",
+                                  SPEC_UNIFIED_MAX);
+
+        for (size_t i = 0; i < n; i++) {
+                const char *name = entries[i]->key, *value = entries[i]->value;
+                int r;
+
+                if (!unified_is_valid(name))
+                        return error_setf(reterr_message, -EINVAL, "resources: unified: '%.100s' is no file of a "
+                                          "controller", name);
+                if (strlen(value) >= CGROUP_SETTING_MAX)
+                        return error_setf(reterr_message, -E2BIG, "resources: unified: value of %s is too long",
+                                          name);
+                r = add(settings, false, name, "%s", value);
+                if (r < 0)
+                        return r;
+        }
+
+        return 0;
+}
+
 int cgroup_settings_from_spec(CgroupSettings *ret, const Grpc__LinuxResources *resources,
                               char **reterr_message)
 {

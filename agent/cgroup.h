@@ -37,6 +37,13 @@ int cgroup_settings_from_spec(CgroupSettings *ret, const Grpc__LinuxResources *r
                               char **reterr_message);
 
 /*
+ * Appends linux.resources.unified: names of files of the cgroup and what is written into them, as they are. Only
+ * files of controllers ("memory.high"); those of the cgroup itself ("cgroup.procs") are not the caller's.
+ */
+int cgroup_settings_add_unified(CgroupSettings *settings, Grpc__StringEntry *const *entries, size_t n,
+                                char **reterr_message);
+
+/*
  * The same for a cgroup with processes in it, in the directory dir_fd: first every old value is read,
  * which refuses what the kernel does not have before anything is changed; if a write fails, those before
  * it are undone. Lowering memory.max reclaims in the writer, for seconds if need be: not for the loop.

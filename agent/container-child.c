@@ -210,7 +210,7 @@ static int set_up_namespaces(const ContainerPlan *plan, char **reterr_message)
                 return error_setf(reterr_message, r, "hostname: %s", strerror(-r));
         }
 
-        return 0;
+        return extras_set_domainname(&plan->extras, reterr_message);
 }
 
 /*
@@ -236,6 +236,10 @@ static int write_attributes(const ContainerPlan *plan, char **reterr_message)
                                         plan->sysctls[i].path, plan->sysctls[i].value,
                                         strerror(-r));
         }
+
+        r = extras_enter_time(&plan->extras, proc_fd, reterr_message);
+        if (r < 0)
+                return r;
 
         /* In a user namespace the agent has done it. */
         if (plan->namespaces & CLONE_NEWUSER)
@@ -297,13 +301,15 @@ static int set_up(const ChildContext *c, Strv *ret_env, char **ret_program, char
         if (r >= 0)
                 r = process_make_env(&plan->process, ret_env, reterr_message);
         if (r >= 0)
+                r = extras_schedule(&plan->extras, reterr_message);
+        if (r >= 0)
                 r = process_become_user(&plan->process, reterr_message);
         if (r >= 0)
                 r = process_find_program(&plan->process.args, ret_env, ret_program, reterr_message);
         if (r < 0)
                 return r;
 
-        umask(0022);
+        umask(plan->extras.has_umask ? plan->extras.umask : 0022);
         if (close_range(SYNC_FD + 1, ~0U, 0) < 0)
                 return negative_errno();
 

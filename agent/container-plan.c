@@ -41,6 +41,7 @@ ContainerPlan *container_plan_free(ContainerPlan *plan)
         cgroup_settings_done(&plan->cgroup);
         free(plan->device_rules);
         process_plan_done(&plan->process);
+        container_extras_done(&plan->extras);
         seccomp_plan_free(plan->seccomp);
         free(plan);
         return NULL;
@@ -376,7 +377,7 @@ void container_plan_share(ContainerPlan *plan, uint64_t offered, const char *hos
         if (!(plan->namespaces & CLONE_NEWUSER)) {
                 if (!has_sysctl(plan, CLONE_NEWIPC))
                         plan->joined |= offered & plan->namespaces & CLONE_NEWIPC;
-                if (!has_sysctl(plan, CLONE_NEWUTS) &&
+                if (!has_sysctl(plan, CLONE_NEWUTS) && !plan->extras.domainname &&
                     (!plan->hostname || streq(plan->hostname, strempty(hostname))))
                         plan->joined |= offered & plan->namespaces & CLONE_NEWUTS;
         }
@@ -460,6 +461,21 @@ static int parse_linux(ContainerPlan *plan, const Grpc__Spec *spec, char **reter
                 r = seccomp_plan_parse(&plan->seccomp, l->seccomp, reterr_message);
 
         return r;
+}
+
+int container_plan_extend(ContainerPlan *plan, const Kata__Systemd__V1__SpecExtension *extension,
+                          char **reterr_message)
+{
+        int r;
+
+        r = container_extras_parse(&plan->extras, extension, plan->namespaces, reterr_message);
+        if (r < 0)
+                return r;
+        /* Made by the child: see extras_enter_time(). */
+        if (plan->extras.time_offsets)
+                plan->namespaces &= ~(uint64_t) CLONE_NEWTIME;
+        return cgroup_settings_add_unified(&plan->cgroup, extension->unified, extension->n_unified,
+                                           reterr_message);
 }
 
 int container_plan_new(ContainerPlan **ret, const char *id, const Grpc__Spec *spec,

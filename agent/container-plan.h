@@ -8,6 +8,7 @@
  */
 
 #include "agent/cgroup.h"
+#include "agent/container-extras.h"
 #include "agent/container-process-plan.h"
 #include "agent/container-seccomp.h"
 #include "agent/container-userns.h"
@@ -45,11 +46,15 @@ typedef struct ContainerPlan {
         size_t n_device_rules;
 
         ProcessPlan process;
+        ContainerExtras extras;
         SeccompPlan *seccomp;           /* NULL: none */
 } ContainerPlan;
 
 int container_plan_new(ContainerPlan **ret, const char *id, const Grpc__Spec *spec,
                        char **reterr_message);
+/* What the messages of the Kata protocol can not say; on failure plan is to be freed. */
+int container_plan_extend(ContainerPlan *plan, const Kata__Systemd__V1__SpecExtension *extension,
+                          char **reterr_message);
 ContainerPlan *container_plan_free(ContainerPlan *plan);
 DEFINE_CLEANUP_FUNC(ContainerPlan *, container_plan_free)
 

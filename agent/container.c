@@ -434,6 +434,8 @@ int container_create(Container **ret, Loop *loop, const ContainerPlace *place, c
         int r;
 
         r = container_plan_new(&plan, id, spec, reterr_message);
+        if (r >= 0 && place->extension)
+                r = container_plan_extend(plan, place->extension, reterr_message);
         if (r < 0)
                 return r;
         container_plan_share(plan, offered(place), place->hostname);
@@ -454,7 +456,8 @@ int container_create(Container **ret, Loop *loop, const ContainerPlace *place, c
                 },
                 .root_fd = -EBADF,
                 .join_namespaces = JOIN_NAMESPACES | (plan->namespaces & (CLONE_NEWUSER | CLONE_NEWTIME)) |
-                                   (plan->cgroup_namespace ? CLONE_NEWCGROUP : 0),
+                                   (plan->cgroup_namespace ? CLONE_NEWCGROUP : 0) |
+                                    (plan->extras.time_offsets ? CLONE_NEWTIME : 0),
                 .id = TAKE_PTR(plan->id),
         };
 

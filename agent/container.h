@@ -12,6 +12,7 @@
 
 #include "agent/cgroup.h"
 #include "agent/loop.h"
+#include "proto/extension.pb-c.h"
 #include "proto/oci.pb-c.h"
 
 typedef struct Container Container;
@@ -41,6 +42,8 @@ typedef struct ContainerPlace {
         int ipc_fd, uts_fd;
         const char *hostname;   /* of uts_fd */
         const char *guest_hooks;        /* directory, or NULL; see container-hooks.h */
+        /* What the spec has no fields for, or NULL; not referenced after container_create(). */
+        const Kata__Systemd__V1__SpecExtension *extension;
 } ContainerPlace;
 
 #define CONTAINER_PLACE_NULL(root) \

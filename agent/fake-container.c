@@ -34,6 +34,7 @@ struct ContainerUpdate {
 
 Container *fake_last;
 char fake_cgroup[64];
+char fake_domainname[65];
 unsigned fake_device_updates, fake_device_undos;
 
 static void destroy(Container *c)
@@ -110,6 +111,8 @@ int container_create(Container **ret, Loop *loop, const ContainerPlace *place, c
                 .cgroup = CGROUP_NULL,
                 .io = { keep(io->stdin_fd), keep(io->stdout_fd), keep(io->stderr_fd) },
         };
+        if (place->extension)
+                snprintf(fake_domainname, sizeof(fake_domainname), "%s", place->extension->domainname);
         if (fake_cgroup[0])
                 c->cgroup.fd = open(fake_cgroup, O_PATH | O_DIRECTORY | O_CLOEXEC);
         (void) loop_add_time(loop, &c->timer, 0, advance, c);

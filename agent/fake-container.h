@@ -16,6 +16,9 @@ extern Container *fake_last;
 extern char fake_cgroup[64];
 extern unsigned fake_device_updates, fake_device_undos;
 
+/* Of the last container that was created with an extension. */
+extern char fake_domainname[65];
+
 void fake_print(Container *c, const char *out, const char *err);
 void fake_exit(Container *c, int status);
 /* For the end of a test that has not removed it; the loop is still there. */

@@ -38,6 +38,7 @@ struct GuestContainer {
         struct GuestExec *execs;
 
         const Grpc__CreateContainerRequest *input;      /* until the engine has taken it */
+        const Kata__Systemd__V1__SpecExtension *extension;      /* the same */
         GuestDevices devices;
         Worker *device_worker;
         Request *create_request, *start_request, *remove_request;
@@ -292,10 +293,12 @@ static void step_engine(GuestContainer *gc)
         if (r < 0)
                 return fail(gc, r, message);
 
+        place.extension = gc->extension;
         handlers.userdata = gc;
         r = container_create(&gc->engine, sandbox_loop(gc->sandbox), &place, gc->id, gc->input->oci, &io,
                              &handlers, &message);
         gc->input = NULL;
+        gc->extension = NULL;
         guest_io_close(&io);
         if (r < 0) {
                 gc->engine = NULL;
@@ -387,6 +390,7 @@ static void on_create_cancelled(Request *request, void *userdata)
         /* The input is gone with the request; what the engine has taken goes on without it. */
         if (gc->state < GUEST_ENGINE) {
                 gc->input = NULL;
+                gc->extension = NULL;
                 tear_down(gc);
         }
 }
@@ -403,7 +407,8 @@ static const char *unsupported(const Grpc__CreateContainerRequest *input)
         return NULL;
 }
 
-void guest_container_create(Sandbox *sandbox, Request *request, const Grpc__CreateContainerRequest *input)
+void guest_container_create(Sandbox *sandbox, Request *request, const Grpc__CreateContainerRequest *input,
+                            const Kata__Systemd__V1__SpecExtension *extension)
 {
         const uint32_t ports[_GUEST_STREAM_MAX] = {
                 input->stdin_port, input->stdout_port, input->stderr_port,
@@ -450,7 +455,8 @@ void guest_container_create(Sandbox *sandbox, Request *request, const Grpc__Crea
         if (!gc)
                 return request_fail_errno(request, -ENOMEM, NULL);
         *gc = (GuestContainer) {
-                .sandbox = sandbox, .next = *list, .input = input, .id = strdup(input->container_id),
+                .sandbox = sandbox, .next = *list, .input = input, .extension = extension,
+                .id = strdup(input->container_id),
         };
         if (!gc->id || termination_log_plan(input->oci, &gc->termination_log) < 0) {
                 free(gc->id);

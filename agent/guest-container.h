@@ -22,8 +22,9 @@
 typedef struct GuestContainer GuestContainer;
 struct GuestExec;
 
-/* Answers the request in any case, now or later. */
-void guest_container_create(Sandbox *sandbox, Request *request, const Grpc__CreateContainerRequest *input);
+/* Answers the request in any case, now or later. extension: part of the request's input, or NULL. */
+void guest_container_create(Sandbox *sandbox, Request *request, const Grpc__CreateContainerRequest *input,
+                            const Kata__Systemd__V1__SpecExtension *extension);
 void guest_container_start(GuestContainer *gc, Request *request);
 /* request may be NULL. timeout in seconds, 0 for none. */
 void guest_container_remove(GuestContainer *gc, Request *request, uint32_t timeout);

@@ -74,6 +74,8 @@ static const Method methods[] = {
           service_attach_stdio },
         { EXTENSION, "ListContainers", &kata__systemd__v1__list_containers_request__descriptor,
           service_list_containers },
+        { EXTENSION, "CreateContainer", &kata__systemd__v1__create_container_request__descriptor,
+          service_create_container_extended },
 };
 
 const Method *agent_methods(size_t *ret_n)

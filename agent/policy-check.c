@@ -6,6 +6,7 @@
 #include "basic/error.h"
 #include "basic/parse.h"
 #include "proto/agent.pb-c.h"
+#include "proto/extension.pb-c.h"
 
 #define TEXT_MAX 200U
 
@@ -178,6 +179,11 @@ int policy_check(const Policy *policy, const char *service, const char *method,
 
         if (type == &grpc__create_container_request__descriptor)
                 return check_container(policy, input, reterr_message);
+        if (type == &kata__systemd__v1__create_container_request__descriptor) {
+                const Kata__Systemd__V1__CreateContainerRequest *q = input;
+
+                return q->request ? check_container(policy, q->request, reterr_message) : 0;
+        }
         if (type == &grpc__exec_process_request__descriptor)
                 return check_exec(policy, input, reterr_message);
         if (type == &grpc__create_sandbox_request__descriptor) {

@@ -60,7 +60,16 @@ void service_destroy_sandbox(void *userdata, Request *request, const void *input
 
 void service_create_container(void *userdata, Request *request, const void *input)
 {
-        guest_container_create(userdata, request, input);
+        guest_container_create(userdata, request, input, NULL);
+}
+
+void service_create_container_extended(void *userdata, Request *request, const void *input)
+{
+        const Kata__Systemd__V1__CreateContainerRequest *q = input;
+
+        if (!q->request)
+                return request_fail(request, TTRPC_INVALID_ARGUMENT, "the request has no container");
+        guest_container_create(userdata, request, q->request, q->extension);
 }
 
 void service_start_container(void *userdata, Request *request, const void *input)

@@ -59,6 +59,7 @@ void service_remove_container(void *userdata, Request *request, const void *inpu
 void service_exec_process(void *userdata, Request *request, const void *input);
 void service_signal_process(void *userdata, Request *request, const void *input);
 void service_wait_process(void *userdata, Request *request, const void *input);
+void service_create_container_extended(void *userdata, Request *request, const void *input);
 void service_list_containers(void *userdata, Request *request, const void *input);
 
 /* service-resources.c */

@@ -207,6 +207,32 @@ TEST(life_with_calls)
         host_stop(&host);
 }
 
+TEST(properties_beyond_the_protocol)
+{
+        Kata__Systemd__V1__CreateContainerRequest extended = KATA__SYSTEMD__V1__CREATE_CONTAINER_REQUEST__INIT;
+        Kata__Systemd__V1__SpecExtension extension = KATA__SYSTEMD__V1__SPEC_EXTENSION__INIT;
+        Grpc__CreateContainerRequest q;
+        Grpc__Process process;
+        Grpc__Spec spec;
+        char *args[1];
+        Host host;
+
+        host_start(&host);
+        ASSERT_EQ(create_sandbox(&host), 0);
+        ASSERT_EQ(take_answer(&host, send_call(&host, EXTENSION_SERVICE, "CreateContainer", &extended.base)),
+                  TTRPC_INVALID_ARGUMENT);
+        fill_create(&q, &spec, &process, args, "run");
+        extended.request = &q;
+        extended.extension = &extension;
+        extension.domainname = (char *) (uintptr_t) "example.org";
+        ASSERT_EQ(take_answer(&host, send_call(&host, EXTENSION_SERVICE, "CreateContainer", &extended.base)), 0);
+        ASSERT_EQ(reply_size, 0);
+        ASSERT_STREQ(fake_domainname, "example.org");
+        ASSERT_EQ(start_container(&host), 0);
+        ASSERT_EQ(remove_container(&host), 0);
+        host_stop(&host);
+}
+
 TEST(failures_are_named)
 {
         Grpc__CreateContainerRequest q;

@@ -119,6 +119,55 @@ TEST(time_namespace)
         run_done(&run);
 }
 
+/* What Kata's messages have no field for. */
+TEST(extension)
+{
+        Kata__Systemd__V1__SpecExtension extension = KATA__SYSTEMD__V1__SPEC_EXTENSION__INIT;
+        Kata__Systemd__V1__IOPriority io = KATA__SYSTEMD__V1__IOPRIORITY__INIT;
+        Kata__Systemd__V1__Scheduler scheduler = KATA__SYSTEMD__V1__SCHEDULER__INIT;
+        Kata__Systemd__V1__Personality personality = KATA__SYSTEMD__V1__PERSONALITY__INIT;
+        Kata__Systemd__V1__TimeOffset offset = KATA__SYSTEMD__V1__TIME_OFFSET__INIT, *offsets[] = { &offset };
+        ContainerPlace place = CONTAINER_PLACE_NULL(cgroup_root);
+        static Run run;
+
+        run_init(&run, "umask; cat /proc/sys/kernel/domainname; uname -m; ionice -p $$; "
+                       "cut -d' ' -f18,19 /proc/$$/stat");
+        place.extension = &extension;
+        run.place = &place;
+        extension.domainname = S("example.org");
+        extension.has_umask = true;
+        extension.umask = 027;
+        extension.io_priority = &io;
+        io.io_class = S("IOPRIO_CLASS_BE");
+        io.priority = 6;
+        extension.scheduler = &scheduler;
+        scheduler.policy = S("SCHED_BATCH");
+        scheduler.nice = 5;
+        extension.personality = &personality;
+        personality.domain = S("LINUX32");
+        run_ok(&run);
+        ASSERT_CONTAINS(run.output, "0027\nexample.org\ni686\n");
+        ASSERT_CONTAINS(run.output, "prio 6\n");
+        ASSERT_CONTAINS(run.output, "25 5\n");
+        run_done(&run);
+
+        if (access("/proc/self/timens_offsets", F_OK) < 0)
+                return;
+        run_init(&run, "grep boottime /proc/self/timens_offsets; read up rest </proc/uptime; "
+                       "test ${up%.*} -gt 10000000 && echo late");
+        run.place = &place;
+        extension = (Kata__Systemd__V1__SpecExtension) KATA__SYSTEMD__V1__SPEC_EXTENSION__INIT;
+        extension.time_offsets = offsets;
+        extension.n_time_offsets = 1;
+        offset.clock = S("boottime");
+        offset.secs = 10000000;
+        add_namespace(&run, "time");
+        run_ok(&run);
+        ASSERT_CONTAINS(run.output, "10000000");
+        ASSERT_CONTAINS(run.output, "late\n");
+        run_done(&run);
+}
+
 TEST(sysctls_and_recursive_read_only)
 {
         static char *rro[] = { S("rbind"), S("rro") };

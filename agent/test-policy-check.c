@@ -4,6 +4,7 @@
 #include "agent/policy-check.h"
 #include "basic/test.h"
 #include "proto/agent.pb-c.h"
+#include "proto/extension.pb-c.h"
 #include "proto/health.pb-c.h"
 
 #define AGENT "grpc.AgentService"
@@ -117,6 +118,27 @@ TEST(container)
         /* Without a specification nothing is in it; the method refuses it itself. */
         c.q.oci = NULL;
         ASSERT_EQ(check("CreateContainer", &c.q.base), 0);
+        done();
+}
+
+/* The method of the extension that does the same is no way around it. */
+TEST(container_with_an_extension)
+{
+        Kata__Systemd__V1__CreateContainerRequest extended = KATA__SYSTEMD__V1__CREATE_CONTAINER_REQUEST__INIT;
+        Create c;
+
+        create_init(&c);
+        extended.request = &c.q;
+        set("[Policy]\nAllow=CreateContainer\nMount=tmpfs * /run\n");
+        ASSERT_EQ(check("CreateContainer", &extended.base), -EACCES);
+        ASSERT_CONTAINS(message, "mount on '/tmp' (Mount=)");
+        c.mount.destination = S("/run");
+        ASSERT_EQ(check("CreateContainer", &extended.base), 0);
+        set("[Policy]\nAllow=StartContainer\n");
+        ASSERT_EQ(check("CreateContainer", &extended.base), -EACCES);
+        extended.request = NULL;
+        set("[Policy]\nAllow=CreateContainer\n");
+        ASSERT_EQ(check("CreateContainer", &extended.base), 0);
         done();
 }
 

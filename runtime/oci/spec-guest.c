@@ -7,6 +7,7 @@
 
 #include "basic/error.h"
 #include "basic/limits.h"
+#include "runtime/oci/spec-extension.h"
 
 /* Of a mount source's last component in the name of its share. */
 #define SHARE_BASENAME_MAX 64U
@@ -510,11 +511,36 @@ static int translate_linux(Translation *t)
         return r < 0 ? r : l->cgroupspath ? 0 : -ENOMEM;
 }
 
+/* What our agent's extension could carry: the supervisor asks any agent for containers. */
+static int refuse_extension(Translation *t)
+{
+        Kata__Systemd__V1__SpecExtension *e = t->oci->extension;
+        const char *first;
+        int r = 0;
+
+        if (e && e->io_priority)
+                r = oci_spec_note(t->oci, "process.ioPriority: not supported, ignored");
+        if (r >= 0 && e && e->scheduler)
+                r = oci_spec_note(t->oci, "process.scheduler: not supported, ignored");
+        if (r < 0 || !e)
+                return r;
+
+        e->io_priority = NULL;
+        e->scheduler = NULL;
+        first = spec_extension_first(t->oci);
+        if (first)
+                return error_setf(t->reterr_message, -EOPNOTSUPP, "%s: not supported", first);
+        t->oci->extension = NULL;
+        return 0;
+}
+
 static int translate(Translation *t)
 {
         int r;
 
         r = refuse_hooks(t);
+        if (r >= 0)
+                r = refuse_extension(t);
         if (r < 0)
                 return r;
         t->spec->hooks = NULL;

@@ -17,6 +17,7 @@
 #include "basic/parse.h"
 #include "runtime/oci/json-parse.h"
 #include "runtime/oci/json-pb.h"
+#include "runtime/oci/spec-extension.h"
 
 /*
  * What the agent protocol has no field for. Refused: what keeps processes apart or limits them,
@@ -25,24 +26,25 @@
 static const JsonRule rules[] = {
         { "ociVersion", JSON_RULE_ALIAS, .field = "Version" },
 
-        { "domainname", JSON_RULE_REFUSE },
+        /* Those with a field in the extension of our agent: spec-extension.c. */
+        { "domainname", JSON_RULE_IGNORE },
+        { "process.user.umask", JSON_RULE_IGNORE },
+        { "process.ioPriority", JSON_RULE_IGNORE },
+        { "process.scheduler", JSON_RULE_IGNORE },
+        { "linux.personality", JSON_RULE_IGNORE },
+        { "linux.timeOffsets", JSON_RULE_IGNORE },
+        { "linux.resources.unified", JSON_RULE_IGNORE },
+
         { "solaris", JSON_RULE_REFUSE },
         { "windows", JSON_RULE_REFUSE },
         { "vm", JSON_RULE_REFUSE },
         { "zos", JSON_RULE_REFUSE },
         { "mounts[].uidMappings", JSON_RULE_REFUSE },
         { "mounts[].gidMappings", JSON_RULE_REFUSE },
-        /* The agent's processes have 0022, which podman writes always. */
-        { "process.user.umask", JSON_RULE_REFUSE, .value = 022 },
-        { "process.ioPriority", JSON_RULE_NOTE },
-        { "process.scheduler", JSON_RULE_NOTE },
         { "process.execCPUAffinity", JSON_RULE_NOTE },
         { "process.commandLine", JSON_RULE_NOTE },
-        { "linux.timeOffsets", JSON_RULE_REFUSE },
-        { "linux.personality", JSON_RULE_REFUSE },
         { "linux.netDevices", JSON_RULE_REFUSE },
         { "linux.memoryPolicy", JSON_RULE_NOTE },
-        { "linux.resources.unified", JSON_RULE_REFUSE },
         { "linux.resources.rdma", JSON_RULE_REFUSE },
         { "linux.resources.cpu.idle", JSON_RULE_NOTE },
         { "linux.resources.cpu.burst", JSON_RULE_NOTE },
@@ -291,6 +293,8 @@ int oci_spec_parse(const char *name, const char *text, size_t size, OciSpec **re
                 .init = init_message,
         };
         r = json_pb_object(&ctx, object, &grpc__spec__descriptor, &spec->spec);
+        if (r >= 0)
+                r = spec_extension_parse(spec, &ctx, object);
         if (r < 0)
                 return r;
         r = check_spec(name, spec->spec, reterr_message);

@@ -12,12 +12,14 @@
 
 #include "basic/cleanup.h"
 #include "basic/strv.h"
+#include "proto/extension.pb-c.h"
 #include "proto/oci.pb-c.h"
 #include "proto/pb-arena.h"
 
 typedef struct OciSpec {
         PbArena arena;    /* owns the message and everything in it */
         Grpc__Spec *spec; /* process, root and linux are never NULL */
+        Kata__Systemd__V1__SpecExtension *extension; /* what spec has no fields for; NULL: nothing */
         char *bundle;     /* absolute directory; NULL for a spec that was not read from one */
         Strv notes;       /* one line each, for the journal: what was asked for and is not done */
 } OciSpec;

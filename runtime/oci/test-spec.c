@@ -40,7 +40,10 @@ static const struct {
         { ",\"user\":{\"uid\":4294967296}", "", "", "process.user.uid: ", EINVAL },
         { ",\"user\":{\"uid\":1.5}", "", "",
           "process.user.uid: expected a number from 0 to 4294967295, found a fraction", EINVAL },
-        { ",\"user\":{\"umask\":63}", "", "", "process.user.umask: not supported", EOPNOTSUPP },
+        { ",\"user\":{\"umask\":512}", "", "", "process.user.umask: expected a smaller number", EINVAL },
+        { ",\"user\":{\"umask\":\"077\"}", "", "", "process.user.umask: expected a number", EINVAL },
+        { ",\"ioPriority\":{\"class\":7}", "", "", "process.ioPriority", EINVAL },
+        { ",\"scheduler\":[]", "", "", "process.scheduler", EINVAL },
         { ",\"user\":[]", "", "", "process.user: expected an object, found a list", EINVAL },
         { ",\"env\":\"A=1\"", "", "", "process.env: expected a list, found a string", EINVAL },
         { ",\"env\":[\"A=1\",7]", "", "", "process.env[1]: expected a string, found a number",
@@ -57,10 +60,12 @@ static const struct {
           "process.rlimits[0]: the soft limit", EINVAL },
         { ",\"rlimits\":[{\"type\":\"NOFILE\",\"hard\":1,\"soft\":1}]", "", "",
           "process.rlimits[0].type: ", EINVAL },
-        { "", ",\"timeOffsets\":{\"monotonic\":{\"secs\":1}}", "",
-          "linux.timeOffsets: not supported", EOPNOTSUPP },
-        { "", ",\"resources\":{\"unified\":{\"memory.high\":\"1M\"}}", "",
-          "linux.resources.unified: not supported", EOPNOTSUPP },
+        { "", ",\"timeOffsets\":{\"realtime\":{\"secs\":1}}", "",
+          "linux.timeOffsets: expected monotonic", EINVAL },
+        { "", ",\"timeOffsets\":{\"boottime\":{\"secs\":\"1\"}}", "",
+          "linux.timeOffsets: secs: expected a number", EINVAL },
+        { "", ",\"resources\":{\"unified\":{\"memory.high\":1}}", "",
+          "linux.resources.unified: expected strings", EINVAL },
         { "", ",\"seccomp\":{\"listenerPath\":\"/x\"}", "",
           "linux.seccomp.listenerPath: not supported", EOPNOTSUPP },
         { "", ",\"sysctl\":{\"a\\nb\":5}", "",
@@ -75,7 +80,7 @@ static const struct {
           "mounts[0].destination: expected an absolute path", EINVAL },
         { "", "", ",\"mounts\":[{\"destination\":\"/a/../b\"}]", "mounts[0].destination: ",
           EINVAL },
-        { "", "", ",\"domainname\":\"x\"", "domainname: not supported", EOPNOTSUPP },
+        { "", "", ",\"domainname\":7", "domainname: expected a string", EINVAL },
         { "", "", ",\"ociVersion\":\"2.0.0\"", "ociVersion: expected 1.x", EINVAL },
         { "", "", ",\"root\":{}", "root.path: missing", EINVAL },
         { "", "", "}", "config.json:4: not JSON", EINVAL },
@@ -149,16 +154,78 @@ TEST(missing_parts)
 
 TEST(notes)
 {
-        _cleanup_free_ char *text = make(",\"ioPriority\":{\"class\":\"IOPRIO_CLASS_RT\"}",
+        _cleanup_free_ char *text = make("",
                                          ",\"resources\":{\"memory\":{\"useHierarchy\":true},\"cpu\":{\"idle\":1}}",
                                          ",\"new\":{\"a\":1},\"empty\":{}");
         _cleanup_oci_spec_ OciSpec *oci = NULL;
 
         ASSERT_OK(load(text, &oci, NULL));
-        ASSERT_EQ(oci->notes.n, 3);
-        ASSERT_STREQ(oci->notes.v[0], "config.json: process.ioPriority: not supported, ignored");
-        ASSERT_STREQ(oci->notes.v[1], "config.json: linux.resources.cpu.idle: not supported, ignored");
-        ASSERT_STREQ(oci->notes.v[2], "config.json: new: unknown property, ignored");
+        ASSERT_EQ(oci->notes.n, 2);
+        ASSERT_STREQ(oci->notes.v[0], "config.json: linux.resources.cpu.idle: not supported, ignored");
+        ASSERT_STREQ(oci->notes.v[1], "config.json: new: unknown property, ignored");
+}
+
+/* What Kata's messages have no fields for. */
+TEST(extension)
+{
+        static const char *const refused[][3] = {
+                { ",\"user\":{\"umask\":63}", "", "" },
+                { "", "", ",\"domainname\":\"x\"" },
+                { "", ",\"personality\":{\"domain\":\"LINUX32\"}", "" },
+                { "", ",\"timeOffsets\":{\"monotonic\":{\"secs\":1}}", "" },
+                { "", ",\"resources\":{\"unified\":{\"memory.high\":\"1M\"}}", "" },
+        };
+        static const char *const names[] = {
+                "process.user.umask", "domainname", "linux.personality", "linux.timeOffsets",
+                "linux.resources.unified",
+        };
+        _cleanup_free_ char *text = make(
+                        ",\"user\":{\"umask\":63},\"ioPriority\":{\"class\":\"IOPRIO_CLASS_BE\",\"priority\":6},"
+                        "\"scheduler\":{\"policy\":\"SCHED_BATCH\",\"nice\":-5,\"flags\":[\"F\"],\"period\":7}",
+                        ",\"personality\":{\"domain\":\"LINUX32\"},\"timeOffsets\":{\"boottime\":{\"secs\":-3,"
+                        "\"nanosecs\":4}},\"resources\":{\"unified\":{\"memory.high\":\"1M\"}}",
+                        ",\"domainname\":\"d\"");
+        _cleanup_free_ char *plain = make(",\"user\":{\"umask\":18}", ",\"resources\":{\"unified\":{}}", "");
+        _cleanup_oci_spec_ OciSpec *oci = NULL;
+        Kata__Systemd__V1__SpecExtension *e;
+
+        ASSERT_OK(load(text, &oci, NULL));
+        ASSERT_EQ(oci->notes.n, 0);
+        e = ASSERT_NOT_NULL(oci->extension);
+        ASSERT_STREQ(e->domainname, "d");
+        ASSERT_TRUE(e->has_umask);
+        ASSERT_EQ(e->umask, 63);
+        ASSERT_STREQ(e->io_priority->io_class, "IOPRIO_CLASS_BE");
+        ASSERT_EQ(e->io_priority->priority, 6);
+        ASSERT_STREQ(e->scheduler->policy, "SCHED_BATCH");
+        ASSERT_EQ(e->scheduler->nice, -5);
+        ASSERT_EQ(e->scheduler->n_flags, 1);
+        ASSERT_EQ(e->scheduler->period, 7);
+        ASSERT_STREQ(e->personality->domain, "LINUX32");
+        ASSERT_EQ(e->n_time_offsets, 1);
+        ASSERT_STREQ(e->time_offsets[0]->clock, "boottime");
+        ASSERT_EQ(e->time_offsets[0]->secs, -3);
+        ASSERT_EQ(e->time_offsets[0]->nanosecs, 4);
+        ASSERT_EQ(e->n_unified, 1);
+        ASSERT_STREQ(e->unified[0]->key, "memory.high");
+        ASSERT_STREQ(e->unified[0]->value, "1M");
+        oci = oci_spec_free(oci);
+
+        /* podman's umask is what a process has anyway. */
+        ASSERT_OK(load(plain, &oci, NULL));
+        ASSERT_NULL(oci->extension);
+
+        for (size_t i = 0; i < ELEMENTSOF(refused); i++) {
+                _cleanup_free_ char *one = make(refused[i][0], refused[i][1], refused[i][2]), *message = NULL;
+                _cleanup_oci_spec_ OciSpec *spec = NULL;
+                OciShares shares;
+
+                ASSERT_OK(load(one, &spec, NULL));
+                spec->bundle = strdup("/bundle");
+                ASSERT_ERROR(oci_spec_to_guest(spec, "web", &shares, &message), EOPNOTSUPP);
+                ASSERT_CONTAINS(message, names[i]);
+                ASSERT_CONTAINS(message, "not supported");
+        }
 }
 
 TEST(depth)

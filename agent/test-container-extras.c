@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Properties that Kata's messages have no field for: bytes of the request, checks, what they become. */
+
+#include <linux/ioprio.h>
+#include <sched.h>
+#include <sys/personality.h>
+
+#include "agent/container-extras.h"
+#include "agent/container-plan.h"
+#include "basic/limits.h"
+#include "basic/test.h"
+#include "proto/pb-arena.h"
+
+#define S(s) ((char *) (uintptr_t) (s))
+#define ALL (CLONE_NEWUTS | CLONE_NEWTIME)
+
+typedef struct Input {
+        Kata__Systemd__V1__SpecExtension e;
+        Kata__Systemd__V1__IOPriority io;
+        Kata__Systemd__V1__Scheduler scheduler;
+        Kata__Systemd__V1__Personality personality;
+        Kata__Systemd__V1__TimeOffset offsets[3], *offset_list[3];
+        Grpc__StringEntry entry, *entries[1];
+        char *flags[1];
+} Input;
+
+static void input_init(Input *in)
+{
+        memset(in, 0, sizeof(*in));
+        in->e = (Kata__Systemd__V1__SpecExtension) KATA__SYSTEMD__V1__SPEC_EXTENSION__INIT;
+        in->io = (Kata__Systemd__V1__IOPriority) KATA__SYSTEMD__V1__IOPRIORITY__INIT;
+        in->scheduler = (Kata__Systemd__V1__Scheduler) KATA__SYSTEMD__V1__SCHEDULER__INIT;
+        in->personality = (Kata__Systemd__V1__Personality) KATA__SYSTEMD__V1__PERSONALITY__INIT;
+        in->entry = (Grpc__StringEntry) GRPC__STRING_ENTRY__INIT;
+        in->io.io_class = S("IOPRIO_CLASS_IDLE");
+        in->scheduler.policy = S("SCHED_OTHER");
+        in->personality.domain = S("LINUX");
+        for (size_t i = 0; i < 3; i++) {
+                in->offsets[i] = (Kata__Systemd__V1__TimeOffset) KATA__SYSTEMD__V1__TIME_OFFSET__INIT;
+                in->offsets[i].clock = S("monotonic");
+                in->offset_list[i] = &in->offsets[i];
+        }
+        in->e.time_offsets = in->offset_list;
+        in->entries[0] = &in->entry;
+        in->e.unified = in->entries;
+        in->scheduler.flags = in->flags;
+        in->personality.flags = in->flags;
+        in->flags[0] = S("SCHED_FLAG_RESET_ON_FORK");
+}
+
+TEST(bytes)
+{
+        /*
+         * request 1 { container_id 1 }, extension 2 { domainname 1, umask 2, io_priority 3 { io_class 1, priority 2 },
+         * personality 5 { domain 1 }, has_umask 8 }
+         */
+        static const char text[] = "\x0a\x04\x0a\x02" "c1" "\x12\x27" "\x0a\x01" "d" "\x10\x3f"
+                                   "\x1a\x13" "\x0a\x0f" "IOPRIO_CLASS_BE" "\x10\x06" "\x2a\x09" "\x0a\x07" "LINUX32"
+                                   "\x40\x01";
+        Kata__Systemd__V1__CreateContainerRequest *q;
+        _cleanup_(container_extras_done) ContainerExtras x = {};
+        PbArena arena;
+
+        pb_arena_init(&arena, 0);
+        ASSERT_OK(pb_unpack(&kata__systemd__v1__create_container_request__descriptor, &arena, (const uint8_t *) text,
+                            sizeof(text) - 1, &q));
+        ASSERT_STREQ(q->request->container_id, "c1");
+        ASSERT_OK(container_extras_parse(&x, q->extension, ALL, NULL));
+        ASSERT_STREQ(x.domainname, "d");
+        ASSERT_TRUE(x.has_umask);
+        ASSERT_EQ(x.umask, 077);
+        ASSERT_EQ(x.io_priority, 2 << 13 | 6);
+        ASSERT_TRUE(x.has_personality);
+        ASSERT_EQ(x.personality, PER_LINUX32);
+        ASSERT_FALSE(x.has_scheduler);
+        ASSERT_NULL(x.time_offsets);
+        pb_arena_done(&arena);
+}
+
+TEST(nothing)
+{
+        _cleanup_(container_extras_done) ContainerExtras x = {};
+        Input in;
+
+        input_init(&in);
+        ASSERT_OK(container_extras_parse(&x, &in.e, 0, NULL));
+        ASSERT_NULL(x.domainname);
+        ASSERT_FALSE(x.has_umask);
+        ASSERT_EQ(x.io_priority, 0);
+}
+
+TEST(everything)
+{
+        _cleanup_(container_extras_done) ContainerExtras x = {};
+        Input in;
+
+        input_init(&in);
+        in.e.io_priority = &in.io;
+        in.e.scheduler = &in.scheduler;
+        in.scheduler.policy = S("SCHED_RR");
+        in.scheduler.priority = 9;
+        in.scheduler.n_flags = 1;
+        in.e.n_time_offsets = 2;
+        in.offsets[0].secs = -5;
+        in.offsets[1].clock = S("boottime");
+        in.offsets[1].secs = 7;
+        in.offsets[1].nanosecs = 999999999;
+        ASSERT_OK(container_extras_parse(&x, &in.e, ALL, NULL));
+        ASSERT_EQ(x.io_priority, IOPRIO_CLASS_IDLE << 13);
+        ASSERT_EQ(x.scheduler.policy, SCHED_RR);
+        ASSERT_EQ(x.scheduler.priority, 9);
+        ASSERT_EQ(x.scheduler.flags, 1);
+        ASSERT_STREQ(x.time_offsets, "monotonic -5 0\nboottime 7 999999999\n");
+}
+
+static void check_refused(const Input *in, uint64_t namespaces, int error, const char *text)
+{
+        _cleanup_free_ char *message = NULL;
+        ContainerExtras x = {};
+        int r = container_extras_parse(&x, &in->e, namespaces, &message);
+
+        if (r != -error)
+                TEST_FAIL("%s: %d", text, r);
+        ASSERT_CONTAINS(message, text);
+        ASSERT_NULL(x.domainname);
+}
+
+TEST(refused)
+{
+        char name[HOSTNAME_LEN_MAX + 2];
+        Input in;
+
+        input_init(&in);
+        in.e.domainname = S("d");
+        check_refused(&in, 0, EINVAL, "without a uts namespace");
+        memset(name, 'x', sizeof(name) - 1);
+        name[sizeof(name) - 1] = '\0';
+        in.e.domainname = name;
+        check_refused(&in, ALL, ENAMETOOLONG, "domainname");
+
+        input_init(&in);
+        in.e.has_umask = true;
+        in.e.umask = 01000;
+        check_refused(&in, ALL, ERANGE, "umask");
+
+        input_init(&in);
+        in.e.io_priority = &in.io;
+        in.io.priority = 8;
+        check_refused(&in, ALL, ERANGE, "ioPriority");
+        in.io.priority = 0;
+        in.io.io_class = S("IOPRIO_CLASS_NONE");
+        check_refused(&in, ALL, EINVAL, "ioPriority");
+
+        input_init(&in);
+        in.e.scheduler = &in.scheduler;
+        in.scheduler.nice = -21;
+        check_refused(&in, ALL, ERANGE, "nice");
+        in.scheduler.nice = 0;
+        in.scheduler.runtime = 1;
+        check_refused(&in, ALL, EINVAL, "SCHED_DEADLINE only");
+        in.scheduler.policy = S("SCHED_ISO");
+        check_refused(&in, ALL, EINVAL, "SCHED_ISO");
+        in.scheduler.policy = S("SCHED_OTHER");
+        in.scheduler.runtime = 0;
+        in.scheduler.n_flags = 1;
+        in.flags[0] = S("SCHED_FLAG_NEW");
+        check_refused(&in, ALL, EOPNOTSUPP, "SCHED_FLAG_NEW");
+
+        input_init(&in);
+        in.e.personality = &in.personality;
+        in.personality.domain = S("BSD");
+        check_refused(&in, ALL, EINVAL, "BSD");
+        in.personality.domain = S("LINUX");
+        in.personality.n_flags = 1;
+        check_refused(&in, ALL, EOPNOTSUPP, "flags");
+
+        input_init(&in);
+        in.e.n_time_offsets = 1;
+        check_refused(&in, CLONE_NEWUTS, EINVAL, "without a time namespace");
+        in.offsets[0].nanosecs = 1000000000;
+        check_refused(&in, ALL, ERANGE, "nanosecs");
+        in.offsets[0].clock = S("realtime");
+        check_refused(&in, ALL, EINVAL, "realtime");
+        in.e.n_time_offsets = 3;
+        check_refused(&in, ALL, E2BIG, "timeOffsets");
+}
+
+/* As part of a whole configuration: the time namespace is the child's, unified files come last. */
+TEST(in_a_plan)
+{
+        static const char *const bad_names[] = { "cgroup.procs", "../memory.max", "memory/max", "max", ".x", "" };
+        Grpc__LinuxNamespace mount_ns = GRPC__LINUX_NAMESPACE__INIT, time_ns = GRPC__LINUX_NAMESPACE__INIT;
+        Grpc__LinuxNamespace *namespaces[] = { &mount_ns, &time_ns };
+        Grpc__Spec spec = GRPC__SPEC__INIT;
+        Grpc__Process process = GRPC__PROCESS__INIT;
+        Grpc__Root root = GRPC__ROOT__INIT;
+        Grpc__Linux l = GRPC__LINUX__INIT;
+        char *args[] = { S("run") };
+        Input in;
+
+        mount_ns.type = S("mount");
+        time_ns.type = S("time");
+        l.namespaces = namespaces;
+        l.n_namespaces = 2;
+        process.args = args;
+        process.n_args = 1;
+        process.cwd = S("/");
+        root.path = S("/root");
+        spec.process = &process;
+        spec.root = &root;
+        spec.linux = &l;
+
+        for (size_t i = 0; i <= ELEMENTSOF(bad_names); i++) {
+                _cleanup_(container_plan_freep) ContainerPlan *plan = NULL;
+                _cleanup_free_ char *message = NULL;
+
+                input_init(&in);
+                in.e.n_time_offsets = 1;
+                in.e.n_unified = 1;
+                in.entry.key = S(i < ELEMENTSOF(bad_names) ? bad_names[i] : "memory.high");
+                in.entry.value = S("4096");
+                ASSERT_OK(container_plan_new(&plan, "c1", &spec, NULL));
+                ASSERT_TRUE(plan->namespaces & CLONE_NEWTIME);
+                if (i < ELEMENTSOF(bad_names)) {
+                        ASSERT_ERROR(container_plan_extend(plan, &in.e, &message), EINVAL);
+                        ASSERT_CONTAINS(message, "unified");
+                        continue;
+                }
+                ASSERT_OK(container_plan_extend(plan, &in.e, NULL));
+                ASSERT_FALSE(plan->namespaces & CLONE_NEWTIME);
+                ASSERT_EQ(plan->cgroup.n, 1);
+                ASSERT_STREQ(plan->cgroup.items[0].file, "memory.high");
+                ASSERT_STREQ(plan->cgroup.items[0].value, "4096");
+        }
+}
+
+DEFINE_TEST_MAIN
