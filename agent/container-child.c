@@ -139,8 +139,10 @@ int child_adopt_stdio(const ContainerIo *io, const ProcessPlan *process, char **
 
                 null_fd = open("/dev/null",
                                 O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-                if (null_fd >= 0 && fstat(null_fd, &st) >= 0 && S_ISCHR(st.st_mode) &&
-                    st.st_rdev == makedev(1, 3) && dup2(null_fd, fd) < 0)
+                if (null_fd < 0 || fstat(null_fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+                        continue;
+                /* Only the opening must not wait: programs do not expect it of their standard streams. */
+                if (fcntl(null_fd, F_SETFL, O_RDWR) < 0 || dup2(null_fd, fd) < 0)
                         return negative_errno();
         }
 
@@ -284,6 +286,11 @@ static int set_up(const ChildContext *c, Strv *ret_env, char **ret_program, char
                 r = userns_enter(SYNC_FD, reterr_message);
                 if (r < 0)
                         return r;
+                /* Not by clone(): its message queues would belong to a user that is not mapped. */
+                if ((plan->namespaces & CLONE_NEWIPC) && unshare(CLONE_NEWIPC) < 0) {
+                        r = negative_errno();
+                        return error_setf(reterr_message, r, "ipc namespace: %s", strerror(-r));
+                }
         }
 
         r = set_up_namespaces(plan, reterr_message);
@@ -298,6 +305,8 @@ static int set_up(const ChildContext *c, Strv *ret_env, char **ret_program, char
                 r = plan->process.terminal
                                     ? child_set_up_terminal(&plan->process, true, reterr_message)
                                     : child_adopt_stdio(&c->io, &plan->process, reterr_message);
+        if (r >= 0)
+                r = rootfs_finish(plan, reterr_message);
         if (r >= 0)
                 r = process_make_env(&plan->process, ret_env, reterr_message);
         if (r >= 0)

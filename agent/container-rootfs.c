@@ -58,6 +58,18 @@ static int make_root(const ContainerPlan *plan, char **reterr_message)
         return TAKE_FD(tree_fd);
 }
 
+/* A read-only /dev, which is filled first. */
+static bool dev_is_readonly(const ContainerPlan *plan)
+{
+        bool readonly = false;
+
+        for (size_t i = 0; plan->make_devices && i < plan->n_mounts; i++)
+                if (streq(plan->mounts[i].destination, "/dev"))
+                        readonly = plan->mounts[i].attr_set & MOUNT_ATTR_RDONLY;
+
+        return readonly;
+}
+
 static int make_mounts(const ContainerPlan *plan, int root_fd, const char *cgroup_path,
                        char **reterr_message)
 {
@@ -72,8 +84,12 @@ static int make_mounts(const ContainerPlan *plan, int root_fd, const char *cgrou
         }
 
         for (size_t i = 0; i < plan->n_mounts; i++) {
-                int r = mount_entry_apply(&plan->mounts[i], root_fd, cgroup_fd, reterr_message);
+                MountEntry entry = plan->mounts[i];
+                int r;
 
+                if (plan->make_devices && streq(entry.destination, "/dev"))
+                        entry.attr_set &= ~(uint64_t) MOUNT_ATTR_RDONLY;
+                r = mount_entry_apply(&entry, root_fd, cgroup_fd, reterr_message);
                 if (r < 0)
                         return r;
         }
@@ -159,7 +175,7 @@ static int mask_tree(Masks *masks, bool directory, char **reterr_message)
         if (fd < 0)
                 return fd;
 
-        r = mount_set_attr(fd, false, attr, 0, 0);
+        r = mount_set_attr(fd, false, attr, 0, MS_PRIVATE);
         if (r < 0) {
                 safe_close(fd);
                 return r;
@@ -291,4 +307,17 @@ int rootfs_enter(const ContainerPlan *plan, const char *cgroup_path,
                 return error_setf(reterr_message, r, "rootfsPropagation: %s", strerror(-r));
 
         return 0;
+}
+
+int rootfs_finish(const ContainerPlan *plan, char **reterr_message)
+{
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        if (!dev_is_readonly(plan))
+                return 0;
+
+        fd = open("/dev", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        r = fd < 0 ? negative_errno() : mount_set_attr(fd, false, MOUNT_ATTR_RDONLY, 0, 0);
+        return r < 0 ? error_setf(reterr_message, r, "cannot make /dev read-only: %s", strerror(-r)) : 0;
 }

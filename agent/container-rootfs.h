@@ -20,3 +20,6 @@
 int rootfs_enter(const ContainerPlan *plan, const char *cgroup_path,
                  int (*before_pivot)(void *userdata, char **reterr_message), void *userdata,
                  char **reterr_message);
+
+/* Behind the last thing that is made in there, the terminal: a /dev that the configuration wants read-only. */
+int rootfs_finish(const ContainerPlan *plan, char **reterr_message);

@@ -330,6 +330,8 @@ static int bind_device(int dev_fd, const DeviceNode *node)
                 return negative_errno();
 
         r = tree_fd = mount_clone(source_fd, false);
+        if (r >= 0)
+                r = mount_set_attr(tree_fd, false, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0, MS_PRIVATE);
         return r < 0 ? r : mount_attach(tree_fd, target_fd);
 }
 

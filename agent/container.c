@@ -319,6 +319,8 @@ static int spawn(Container *c, const ContainerPlan *plan, const ContainerPlace *
 {
         const int fds[] = { io->stdin_fd, io->stdout_fd, io->stderr_fd };
         bool user = plan->namespaces & CLONE_NEWUSER;
+        /* See container-child.c. */
+        uint64_t flags = user ? plan->namespaces & ~(uint64_t) CLONE_NEWIPC : plan->namespaces;
         _cleanup_close_ int child_fd = -EBADF;
         int pidfd = -EBADF, r;
         pid_t pid;
@@ -336,9 +338,9 @@ static int spawn(Container *c, const ContainerPlan *plan, const ContainerPlace *
                 return r;
 
         if (plan->joined & CLONE_NEWPID)
-                pid = clone_child_in(place->pid_fd, plan->namespaces, c->cgroup.fd, &pidfd);
+                pid = clone_child_in(place->pid_fd, flags, c->cgroup.fd, &pidfd);
         else
-                pid = clone_child(plan->namespaces, c->cgroup.fd, &pidfd);
+                pid = clone_child(flags, c->cgroup.fd, &pidfd);
         if (pid == 0)
                 container_child_run(&(ChildContext) {
                         .plan = plan,
@@ -457,7 +459,7 @@ int container_create(Container **ret, Loop *loop, const ContainerPlace *place, c
                 .root_fd = -EBADF,
                 .join_namespaces = JOIN_NAMESPACES | (plan->namespaces & (CLONE_NEWUSER | CLONE_NEWTIME)) |
                                    (plan->cgroup_namespace ? CLONE_NEWCGROUP : 0) |
-                                    (plan->extras.time_offsets ? CLONE_NEWTIME : 0),
+                                   (plan->extras.time_offsets ? CLONE_NEWTIME : 0),
                 .id = TAKE_PTR(plan->id),
         };
 

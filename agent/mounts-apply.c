@@ -227,7 +227,10 @@ static int apply(const MountEntry *entry, int root_fd, int cgroup_fd, char **ret
                         return error_setf(reterr_message, r, "tmpcopyup: %s", strerror(-r));
         }
 
-        r = set_attributes(entry, tree_fd);
+        /* What is mounted later where this comes from is no part of the container, unless it asks for that. */
+        r = entry->propagation == 0 ? mount_set_attr(tree_fd, true, 0, 0, MS_PRIVATE) : 0;
+        if (r >= 0)
+                r = set_attributes(entry, tree_fd);
         if (r < 0)
                 return error_setf(reterr_message, r, "mount attributes: %s", strerror(-r));
 

@@ -34,7 +34,7 @@ typedef struct MountEntry {
         bool copy_up;                   /* tmpcopyup: start with what the image has there */
         uint64_t attr_set, attr_clear;          /* MOUNT_ATTR_*, the top mount */
         uint64_t tree_set, tree_clear;          /* the same for the whole tree ("rro") */
-        uint64_t propagation;                   /* MS_PRIVATE, ...; 0: as it comes */
+        uint64_t propagation;                   /* MS_SLAVE, ...; 0: all of it private */
         bool propagation_recursive;
         Strv options;                   /* for the file system: "key" or "key=value" */
 } MountEntry;

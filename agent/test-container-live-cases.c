@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,6 +43,59 @@ TEST(nothing_leaks_in)
         ASSERT_NULL(strstr(run.output, "boot"));
         run_done(&run);
         safe_close(secret);
+}
+
+/* Programs wait for their input, also where there is none. */
+TEST(empty_input_is_an_ordinary_file)
+{
+        static Run run;
+
+        run_init(&run, "cat /proc/self/fdinfo/0");
+        ASSERT_EQ(run_all(&run), 0);
+        /* O_NONBLOCK */
+        ASSERT_CONTAINS(run.output, "flags:\t");
+        ASSERT_FALSE(strtoul(strstr(run.output, "flags:\t") + strlen("flags:\t"), NULL, 8) & 04000);
+        run_done(&run);
+}
+
+/* The guest's own mounts are not followed, but where the configuration says so. */
+TEST(propagation)
+{
+        static char *bind[] = { (char *) "rbind" }, *slave[] = { (char *) "rbind", (char *) "rslave" };
+        static Run run;
+        char path[256], other[256];
+
+        run_init(&run, "grep -E ' /(vol|dev/null|proc/keys|secret) ' /proc/self/mountinfo; echo; "
+                       "grep ' /slave ' /proc/self/mountinfo");
+        ASSERT_OK(mount(NULL, "/", NULL, MS_SHARED | MS_REC, NULL));
+        add_mount(&run, "/vol", host_path(path, sizeof(path), "volume"), "bind", bind, 1);
+        add_mount(&run, "/slave", host_path(other, sizeof(other), "volume"), "bind", slave, 2);
+        run.names[0] = (char *) "/etc/passwd";
+        run.linux_part.maskedpaths = run.names;
+        run.linux_part.n_maskedpaths = 1;
+        ASSERT_EQ(run_all(&run), 0);
+        ASSERT_CONTAINS(run.output, " /vol ");
+        ASSERT_TRUE(!strstr(run.output, "master:") || strstr(run.output, "master:") > strstr(run.output, "\n\n"));
+        ASSERT_CONTAINS(strstr(run.output, "\n\n"), "master:");
+        run_done(&run);
+        ASSERT_OK(mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL));
+}
+
+TEST(read_only_dev)
+{
+        static char *options[] = { (char *) "nosuid", (char *) "mode=755", (char *) "ro" };
+        static Run run;
+
+        run_init(&run, "touch /dev/x 2>&1; echo to >/dev/null && ls /dev/pts/ptmx; : >/dev/shm/y && echo shm");
+        for (size_t i = 0; i < run.spec.n_mounts; i++)
+                if (strcmp(run.mounts[i].destination, "/dev") == 0) {
+                        run.mounts[i].options = options;
+                        run.mounts[i].n_options = ELEMENTSOF(options);
+                }
+        ASSERT_EQ(run_all(&run), 0);
+        ASSERT_CONTAINS(run.output, "Read-only file system");
+        ASSERT_CONTAINS(run.output, "/dev/pts/ptmx\nshm\n");
+        run_done(&run);
 }
 
 TEST(identity)
