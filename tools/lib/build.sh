@@ -5,7 +5,7 @@
 # a release and variant is kept, so a warm build takes seconds; what is installed is cached by content.
 
 # Changes of build_install() count this up.
-BUILD_RECIPE=2
+BUILD_RECIPE=3
 # No user of any machine should have this number: what it builds is installed in nodes as root.
 BUILD_UID=60600
 
@@ -85,9 +85,11 @@ build_install() {
                 enter --root "$REPLY" --rw "$BUILD_DIR/src:/src" --rw "$BUILD_DIR/build:/build" \
                 --rw "$dir:/dest" --chdir /build -- \
                 meson install --no-rebuild --strip --destdir /dest
-        # Tests that need a machine of their own: they run in nodes, see tests/live/05-programs.sh.
+        # Tests that need a machine of their own: they run in nodes, see tests/live/05-programs.sh. The others
+        # are what tests/live/66-differential.sh is made of.
         mkdir -p "$dir/usr/libexec/kata-tests"
-        find "$BUILD_DIR/build" -maxdepth 3 -type f -perm -u+x -name 'test-*live*' \
+        find "$BUILD_DIR/build" -maxdepth 3 -type f -perm -u+x \
+                \( -name 'test-*live*' -o -name bundle-runner -o -name differential-probe \) \
                 -exec cp -t "$dir/usr/libexec/kata-tests" {} +
         chown -R root:root "$dir/usr/libexec/kata-tests"
         cache_unlock "$BUILD_LOCK"

@@ -4,7 +4,7 @@
 # The files of the checkout: what belongs to it, and a copy that only changes where contents change.
 
 # Folders that no binary is built from.
-SOURCE_NOT_BUILT='^(\.ci|docs|tools|tests/live|tests/common)/|^[^/]*\.md$|^\.[^/]*$'
+SOURCE_NOT_BUILT='^(\.ci|docs|tools|tests/live|tests/common)/|^tests/differential/(cases|known|.*\.jq|.*\.json)$|^[^/]*\.md$|^\.[^/]*$'
 
 # All files of the checkout, one a line, relative; with git those that it tracks or would track.
 source_files() {

@@ -51,7 +51,7 @@ vm_payload() {
                 binds+=(--ro "$layer:/vm/payload/layers/$i")
                 i=$((i + 1))
         done
-        cp -r "$SOURCE/tests/live/." "$SOURCE/tests/common/." "$dir/payload/tests/"
+        cp -r "$SOURCE/tests/live/." "$SOURCE/tests/common/." "$SOURCE/tests/differential" "$dir/payload/tests/"
         cp "$TOOLS/vm/start" "$dir/payload/start"
         printf '%s\0' "$@" >"$dir/payload/command"
         run_logged "$dir/log" enter --root "$NODE_TREE" --rw "$dir:/vm" "${binds[@]}" -- /bin/sh -euc '
