@@ -226,12 +226,28 @@ static int run_guest_hook(const char *dir, const char *name, const char *kind, c
         return run_one(&hook, kind, state, n, reterr_message);
 }
 
-static int run_guest_hooks(const char *guest_dir, const char *kind, const char *state, size_t n,
+/* The first failure is the one that is told of. */
+static void keep_first(int *first, int r, char *message, char **reterr_message)
+{
+        if (r >= 0 || *first < 0) {
+                free(message);
+                return;
+        }
+        *first = r;
+        if (reterr_message && message) {
+                free(*reterr_message);
+                *reterr_message = message;
+        } else
+                free(message);
+}
+
+/* all: go on behind one that fails. */
+static int run_guest_hooks(const char *guest_dir, const char *kind, bool all, const char *state, size_t n,
                            char **reterr_message)
 {
         _cleanup_free_ char *dir = NULL;
         struct dirent **entries = NULL;
-        int count, r = 0;
+        int count, first = 0;
 
         if (asprintf(&dir, "%s/%s", guest_dir, kind) < 0)
                 return -ENOMEM;
@@ -240,20 +256,26 @@ static int run_guest_hooks(const char *guest_dir, const char *kind, const char *
                 return errno == ENOENT || errno == ENOTDIR ? 0 : negative_errno();
 
         for (int i = 0; i < count; i++) {
-                if (r >= 0 && i < (int) HOOKS_MAX)
-                        r = run_guest_hook(dir, entries[i]->d_name, kind, state, n, reterr_message);
+                if ((all || first >= 0) && i < (int) HOOKS_MAX) {
+                        char *message = NULL;
+                        int r = run_guest_hook(dir, entries[i]->d_name, kind, state, n, &message);
+
+                        keep_first(&first, r, message, reterr_message);
+                }
                 free(entries[i]);
         }
         free(entries);
-        return r;
+        return first;
 }
 
 int hooks_run(const HookSet *set, HookKind kind, const char *status, pid_t pid, char **reterr_message)
 {
+        /* The container goes on with them as without, and so do the others (OCI, runtime.md, "Lifecycle"). */
+        bool all = kind == HOOK_POSTSTART || kind == HOOK_POSTSTOP;
         const char *name = hook_kind_to_string(kind);
         _cleanup_free_ char *state = NULL;
         size_t n;
-        int r;
+        int r, first = 0;
 
         if (!hook_set_has(set, kind))
                 return 0;
@@ -263,10 +285,18 @@ int hooks_run(const HookSet *set, HookKind kind, const char *status, pid_t pid, 
 
         /* A hook that does not read its input is no reason to die. */
         (void) signal(SIGPIPE, SIG_IGN);
-        for (size_t i = 0; r >= 0 && i < set->n[kind]; i++)
-                r = run_one(&set->hooks[kind][i], name, state, n, reterr_message);
-        if (r >= 0 && set->guest_dir && kind != HOOK_START_CONTAINER)
-                r = run_guest_hooks(set->guest_dir, name, state, n, reterr_message);
+        for (size_t i = 0; (all || first >= 0) && i < set->n[kind]; i++) {
+                char *message = NULL;
+
+                r = run_one(&set->hooks[kind][i], name, state, n, &message);
+                keep_first(&first, r, message, reterr_message);
+        }
+        if ((all || first >= 0) && set->guest_dir && kind != HOOK_START_CONTAINER) {
+                char *message = NULL;
+
+                r = run_guest_hooks(set->guest_dir, name, all, state, n, &message);
+                keep_first(&first, r, message, reterr_message);
+        }
         (void) signal(SIGPIPE, SIG_DFL);
-        return r;
+        return first;
 }

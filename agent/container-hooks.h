@@ -63,6 +63,6 @@ int hook_set_state(const HookSet *set, const char *status, pid_t pid, char **ret
 
 /*
  * One after another until one fails: exit status, signal or deadline, with the hook's path and the last
- * bytes of what it printed in the text.
+ * bytes of what it printed in the text. poststart and poststop hooks all run; the first failure is returned.
  */
 int hooks_run(const HookSet *set, HookKind kind, const char *status, pid_t pid, char **reterr_message);

@@ -234,6 +234,21 @@ static int check_destination(const MountEntry *entry, char **reterr_message)
         return error_setf(reterr_message, -EPERM, "mount inside /proc is not allowed");
 }
 
+/* Options like "mode=755"; words are left. */
+static void drop_values(Strv *options)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < options->n; i++)
+                if (strchr(options->v[i], '='))
+                        free(options->v[i]);
+                else
+                        options->v[n++] = options->v[i];
+        if (options->v)
+                options->v[n] = NULL;
+        options->n = n;
+}
+
 static int find_kind(MountEntry *entry, bool bind, bool remount, char **reterr_message)
 {
         if (remount)
@@ -256,6 +271,9 @@ static int find_kind(MountEntry *entry, bool bind, bool remount, char **reterr_m
         if (entry->kind == MOUNT_KIND_BIND && entry->source[0] != '/')
                 return error_setf(reterr_message, -EINVAL,
                                 "source '%s' of a bind mount is not absolute", entry->source);
+        /* No file system is made that could have them: the kernel looks at none, nor do other runtimes. */
+        if (entry->kind == MOUNT_KIND_BIND)
+                drop_values(&entry->options);
         if (entry->options.n > 0 &&
             (entry->kind == MOUNT_KIND_BIND || entry->kind == MOUNT_KIND_REMOUNT ||
              entry->kind == MOUNT_KIND_CGROUP))

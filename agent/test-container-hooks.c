@@ -193,6 +193,49 @@ static void write_script(const char *name, const char *text, mode_t mode)
         safe_close(fd);
 }
 
+/* Of the kinds that can not undo anything the others run as well. */
+TEST(remaining_hooks)
+{
+        static const HookKind kinds[] = { HOOK_POSTSTART, HOOK_POSTSTOP, HOOK_PRESTART };
+
+        strcpy(dir, "/tmp/test-hooks-XXXXXX");
+        ASSERT_NOT_NULL(mkdtemp(dir));
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+                char *bad_args[] = { S("false"), S("-c"), S("exit 9") }, *args[3] = { S("good"), S("-c") };
+                _cleanup_free_ char *message = NULL;
+                Grpc__Hook bad = GRPC__HOOK__INIT, good = GRPC__HOOK__INIT, *list[] = { &bad, &good };
+                char path[64], script[128];
+                HookSet set = {};
+                Config c;
+
+                snprintf(path, sizeof(path), "%s/made-%zu", dir, i);
+                snprintf(script, sizeof(script), ": >%s", path);
+                bad.path = good.path = S("/bin/sh");
+                bad.args = bad_args;
+                args[2] = script;
+                good.args = args;
+                bad.n_args = good.n_args = 3;
+                config_init(&c, "");
+                c.hooks = (Grpc__Hooks) GRPC__HOOKS__INIT;
+                if (kinds[i] == HOOK_POSTSTART) {
+                        c.hooks.poststart = list;
+                        c.hooks.n_poststart = 2;
+                } else if (kinds[i] == HOOK_POSTSTOP) {
+                        c.hooks.poststop = list;
+                        c.hooks.n_poststop = 2;
+                } else {
+                        c.hooks.prestart = list;
+                        c.hooks.n_prestart = 2;
+                }
+                ASSERT_OK(hook_set_parse(&set, "c1", &c.spec, NULL, NULL));
+                ASSERT_ERROR(run_hooks(&set, kinds[i], &message), EIO);
+                ASSERT_CONTAINS(message, "exit status 9");
+                ASSERT_EQ(access(path, F_OK) >= 0, kinds[i] != HOOK_PRESTART);
+                hook_set_done(&set);
+        }
+        ASSERT_OK(rm_rf(dir));
+}
+
 TEST(guest_directory)
 {
         _cleanup_free_ char *message = NULL, *text = NULL;
@@ -225,6 +268,13 @@ TEST(guest_directory)
         write_script("99-bad", "#!/bin/sh\necho broken\nexit 1\n", 0755);
         ASSERT_ERROR(run_hooks(&set, HOOK_POSTSTART, &message), EIO);
         ASSERT_CONTAINS(message, "99-bad': exit status 1: broken");
+        /* What comes behind runs all the same, and the first failure counts. */
+        write_script("99-worse", "#!/bin/sh\necho worse >>${0%/*}/../out\nexit 2\n", 0755);
+        ASSERT_ERROR(run_hooks(&set, HOOK_POSTSTART, &message), EIO);
+        ASSERT_CONTAINS(message, "99-bad': exit status 1: broken");
+        text = mfree(text);
+        ASSERT_OK(read_file_at(AT_FDCWD, path, KIB(4), &text, NULL));
+        ASSERT_STREQ(text, "0\n2\n0\n2\n0\n2\nworse\n");
         hook_set_done(&set);
         ASSERT_OK(rm_rf(dir));
 }
