@@ -463,12 +463,26 @@ static int parse_linux(ContainerPlan *plan, const Grpc__Spec *spec, char **reter
         return r;
 }
 
+/* One of them would be lost. */
+static int check_domainname(const ContainerPlan *plan, char **reterr_message)
+{
+        for (size_t i = 0; plan->extras.domainname && i < plan->n_sysctls; i++)
+                if (streq(plan->sysctls[i].path, "kernel/domainname") &&
+                    !streq(plan->sysctls[i].value, plan->extras.domainname))
+                        return error_setf(reterr_message, -EINVAL, "domainname is '%s', and sysctl kernel.domainname "
+                                          "is '%s'", plan->extras.domainname, plan->sysctls[i].value);
+
+        return 0;
+}
+
 int container_plan_extend(ContainerPlan *plan, const Kata__Systemd__V1__SpecExtension *extension,
                           char **reterr_message)
 {
         int r;
 
         r = container_extras_parse(&plan->extras, extension, plan->namespaces, reterr_message);
+        if (r >= 0)
+                r = check_domainname(plan, reterr_message);
         if (r < 0)
                 return r;
         /* Made by the child: see extras_enter_time(). */

@@ -234,4 +234,44 @@ TEST(in_a_plan)
         }
 }
 
+TEST(domainname_twice)
+{
+        Grpc__LinuxNamespace mount_ns = GRPC__LINUX_NAMESPACE__INIT, uts_ns = GRPC__LINUX_NAMESPACE__INIT;
+        Grpc__LinuxNamespace *namespaces[] = { &mount_ns, &uts_ns };
+        Grpc__StringEntry sysctl = GRPC__STRING_ENTRY__INIT, *sysctls[] = { &sysctl };
+        _cleanup_free_ char *message = NULL;
+        Grpc__Spec spec = GRPC__SPEC__INIT;
+        Grpc__Process process = GRPC__PROCESS__INIT;
+        Grpc__Root root = GRPC__ROOT__INIT;
+        Grpc__Linux l = GRPC__LINUX__INIT;
+        char *args[] = { S("run") };
+        Input in;
+
+        mount_ns.type = S("mount");
+        uts_ns.type = S("uts");
+        l.namespaces = namespaces;
+        l.n_namespaces = 2;
+        sysctl.key = S("kernel.domainname");
+        sysctl.value = S("a");
+        l.sysctl = sysctls;
+        l.n_sysctl = 1;
+        process.args = args;
+        process.n_args = 1;
+        process.cwd = S("/");
+        root.path = S("/root");
+        spec.process = &process;
+        spec.root = &root;
+        spec.linux = &l;
+        input_init(&in);
+
+        for (unsigned i = 0; i < 2; i++) {
+                _cleanup_(container_plan_freep) ContainerPlan *plan = NULL;
+
+                ASSERT_OK(container_plan_new(&plan, "c1", &spec, NULL));
+                in.e.domainname = S(i == 0 ? "a" : "b");
+                ASSERT_EQ(container_plan_extend(plan, &in.e, &message), i == 0 ? 0 : -EINVAL);
+        }
+        ASSERT_CONTAINS(message, "kernel.domainname is 'a'");
+}
+
 DEFINE_TEST_MAIN

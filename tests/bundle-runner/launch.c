@@ -171,12 +171,15 @@ static char *last_words(const char *log_path)
 
 static int wait_for_socket(const Record *record, const char *log_path, char **reterr_message)
 {
-        _cleanup_free_ char *path = agent_socket_path(record), *words = NULL;
+        _cleanup_free_ char *path = NULL, *words = NULL;
         usec_t end = now_usec() + LISTEN_DEADLINE;
         int status;
 
-        if (!path)
+        /* The socket for streams is the last one that the agent opens. */
+        if (asprintf(&path, "%s/agent.sock.%d", record->run_dir, AGENT_STREAMS_PORT) < 0) {
+                path = NULL;
                 return -ENOMEM;
+        }
 
         for (;;) {
                 _cleanup_close_ int fd = unix_connect(path, NULL, 0);

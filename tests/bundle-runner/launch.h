@@ -10,13 +10,15 @@
 
 #include "tests/bundle-runner/record.h"
 
+#define AGENT_STREAMS_PORT 1027
+
 /*
  * Makes record->run_dir and record->cgroup, starts program and waits until it listens; record->agent_pid and
  * agent_start are set. On failure nothing is left.
  */
 int agent_launch(Record *record, const char *program, char **reterr_message);
 
-/* NAME: "agent.sock", the stream socket beside it, or the log. Allocated, NULL without memory. */
+/* Allocated, NULL without memory. The socket for streams is beside it, with ".1027" behind its name. */
 char *agent_socket_path(const Record *record);
 
 bool agent_is_alive(const Record *record);

@@ -27,6 +27,7 @@ enum {
         ARG_PRESERVE_FDS,
         ARG_NO_PIVOT,
         ARG_NO_NEW_KEYRING,
+        ARG_KEEP,
         ARG_CWD,
         ARG_NO_NEW_PRIVS,
 };
@@ -60,6 +61,7 @@ static const struct option verb_options[] = {
         { "preserve-fds", required_argument, NULL, ARG_PRESERVE_FDS },
         { "no-pivot", no_argument, NULL, ARG_NO_PIVOT },
         { "no-new-keyring", no_argument, NULL, ARG_NO_NEW_KEYRING },
+        { "keep", no_argument, NULL, ARG_KEEP },
         { "detach", no_argument, NULL, 'd' },
         { "force", no_argument, NULL, 'F' },
         { "all", no_argument, NULL, 'a' },
@@ -87,6 +89,7 @@ static const struct {
         { ARG_PRESERVE_FDS, VERBS_MAKE | VERB_BIT(VERB_EXEC) },
         { ARG_NO_PIVOT, VERBS_MAKE },
         { ARG_NO_NEW_KEYRING, VERBS_MAKE },
+        { ARG_KEEP, VERB_BIT(VERB_RUN) },
         { 'd', VERB_BIT(VERB_RUN) | VERB_BIT(VERB_EXEC) },
         { 'F', VERB_BIT(VERB_DELETE) },
         { 'a', VERB_BIT(VERB_KILL) },
@@ -109,7 +112,7 @@ static void help(void)
              "Runs OCI bundles through 'kata-agent --listen', one agent for each container.\n"
              "\n"
              "  create [-b|--bundle DIR] [-f|--config FILE] [--pid-file FILE] [--no-new-keyring] ID\n"
-             "  run    [the same] [-d|--detach] ID\n"
+             "  run    [the same] [-d|--detach] [--keep] ID\n"
              "  start ID\n"
              "  state ID\n"
              "  kill [-a|--all] ID [SIGNAL]\n"
@@ -221,6 +224,9 @@ static int parse_for_verb(int value, Options *o, char **reterr_message)
                 return error_setf(reterr_message, -EOPNOTSUPP, "--no-pivot is not supported");
         case ARG_NO_NEW_KEYRING:
                 return 0;       /* the agent never makes one */
+        case ARG_KEEP:
+                o->keep = true;
+                return 0;
         case 'd':
                 o->detach = true;
                 return 0;

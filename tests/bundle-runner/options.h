@@ -36,7 +36,7 @@ typedef struct Options {
         const char *bundle;     /* NULL: the working directory */
         const char *config;     /* NULL: config.json of the bundle */
         const char *pid_file;   /* NULL: none */
-        bool detach, force, all, quiet, json;
+        bool detach, keep, force, all, quiet, json;
         int signal;
 
         /* exec; what is not given is the container's */

@@ -13,9 +13,9 @@
 
 #include "basic/error.h"
 #include "basic/limits.h"
+#include "tests/bundle-runner/launch.h"
 #include "tests/bundle-runner/session.h"
 
-#define STREAMS_PORT 1027
 
 void relay_done(Relay *relay)
 {
@@ -36,7 +36,7 @@ int relay_connect(Relay *relay, const char *socket_path, char **reterr_message)
 {
         _cleanup_free_ char *path = NULL;
 
-        if (asprintf(&path, "%s.%d", socket_path, STREAMS_PORT) < 0) {
+        if (asprintf(&path, "%s.%d", socket_path, AGENT_STREAMS_PORT) < 0) {
                 path = NULL;
                 return -ENOMEM;
         }

@@ -84,6 +84,7 @@ TEST(refused_command_lines)
                 { "start ../c1", EINVAL, "invalid container id" },
                 { "kill c1 NOSUCH", EINVAL, "NOSUCH" },
                 { "start --force c1", EINVAL, "no meaning" },
+                { "create --keep c1", EINVAL, "no meaning" },
                 { "create --console-socket /s c1", EOPNOTSUPP, "terminals" },
                 { "create --preserve-fds 2 c1", EOPNOTSUPP, "preserve-fds" },
                 { "create --no-pivot c1", EOPNOTSUPP, "no-pivot" },

@@ -99,7 +99,7 @@ int wait_for_exit(Opened *c, const char *exec_id, char **reterr_message)
 
 /* A further process. */
 
-static char **prepend(OciSpec *oci, char **v, size_t n, const char *const *more, size_t n_more)
+static char **append(OciSpec *oci, char **v, size_t n, const char *const *more, size_t n_more)
 {
         char **all = pb_arena_alloc(&oci->arena, (n + n_more + 1) * sizeof(char *));
 
@@ -113,6 +113,25 @@ static char **prepend(OciSpec *oci, char **v, size_t n, const char *const *more,
                         return NULL;
         }
         return all;
+}
+
+/* A variable that is given replaces the container's. */
+static int set_env(OciSpec *oci, Grpc__Process *p, const char *const *env, size_t n)
+{
+        size_t kept = 0;
+
+        for (size_t i = 0; i < p->n_env; i++) {
+                size_t name = strcspn(p->env[i], "=");
+                bool replaced = false;
+
+                for (size_t k = 0; k < n; k++)
+                        replaced = replaced || (strncmp(env[k], p->env[i], name) == 0 && env[k][name] == '=');
+                if (!replaced)
+                        p->env[kept++] = p->env[i];
+        }
+        p->env = append(oci, p->env, kept, env, n);
+        p->n_env = kept + n;
+        return p->env ? 0 : -ENOMEM;
 }
 
 static int set_user(OciSpec *oci, Grpc__Process *p, const char *text, char **reterr_message)
@@ -144,9 +163,9 @@ static int add_caps(OciSpec *oci, Grpc__Process *p, const char *const *caps, siz
         if (!c)
                 return -ENOMEM;
 
-        c->bounding = prepend(oci, c->bounding, c->n_bounding, caps, n);
-        c->effective = prepend(oci, c->effective, c->n_effective, caps, n);
-        c->permitted = prepend(oci, c->permitted, c->n_permitted, caps, n);
+        c->bounding = append(oci, c->bounding, c->n_bounding, caps, n);
+        c->effective = append(oci, c->effective, c->n_effective, caps, n);
+        c->permitted = append(oci, c->permitted, c->n_permitted, caps, n);
         if (!c->bounding || !c->effective || !c->permitted)
                 return -ENOMEM;
         c->n_bounding += n;
@@ -178,10 +197,9 @@ static int make_process(const Options *o, OciSpec *oci, Grpc__Process **ret, cha
         }
         if (o->cwd)
                 p->cwd = oci_spec_strdup(oci, o->cwd);
-        p->env = prepend(oci, p->env, p->n_env, o->env, o->n_env);
-        if (!p->env || !p->cwd)
+        r = set_env(oci, p, o->env, o->n_env);
+        if (r < 0 || !p->cwd)
                 return -ENOMEM;
-        p->n_env += o->n_env;
         p->nonewprivileges = p->nonewprivileges || o->no_new_privileges;
 
         r = add_caps(oci, p, o->caps, o->n_caps);

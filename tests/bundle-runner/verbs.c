@@ -299,6 +299,8 @@ int verb_run(const Options *o, char **reterr_message)
                 r = status = wait_for_exit(&c, o->id, reterr_message);
         if (r >= 0)
                 relay_wait(&relay);
+        if (r >= 0 && o->keep)
+                return status;
 
         k = delete_container(o, &c, r < 0 ? NULL : reterr_message);
         return r < 0 ? r : k < 0 ? k : status;
