@@ -16,9 +16,13 @@
 
 static int parse(const char *line, Options *ret, char **reterr_message)
 {
-        static char words[512];
-        char *argv[32] = { S("bundle-runner") }, *save = NULL;
+        /* The result points into these. */
+        static char words[512], *argv[32];
+        char *save = NULL;
         int argc = 1;
+
+        memset(argv, 0, sizeof(argv));
+        argv[0] = S("bundle-runner");
 
         snprintf(words, sizeof(words), "%s", line);
         for (char *p = strtok_r(words, " ", &save); p; p = strtok_r(NULL, " ", &save))
