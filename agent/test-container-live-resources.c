@@ -92,7 +92,7 @@ TEST(user_namespace_message_queues)
         static char *safe[] = { S("nosuid"), S("noexec"), S("nodev") };
         static Run run;
 
-        user_init(&run, "stat -c %u:%g /dev/mqueue");
+        run_init_user(&run, "stat -c %u:%g /dev/mqueue");
         add_mount(&run, "/dev/mqueue", "mqueue", "mqueue", safe, ELEMENTSOF(safe));
         run_ok(&run);
         ASSERT_STREQ(run.output, "0:0\n");
