@@ -69,16 +69,16 @@ int agent_create_sandbox(TtrpcClient *c, const char *sandbox_id, const char *hos
         return call_agent(c, "CreateSandbox", &q.base, timeout, handler, userdata);
 }
 
-int agent_create_container(TtrpcClient *c, const char *id, Grpc__Spec *spec, uint32_t stdout_port,
-                           uint32_t stderr_port, usec_t timeout, TtrpcReplyHandler handler,
-                           void *userdata)
+int agent_create_container(TtrpcClient *c, const char *id, Grpc__Spec *spec, const AgentStdio *stdio,
+                           usec_t timeout, TtrpcReplyHandler handler, void *userdata)
 {
         Grpc__CreateContainerRequest q = GRPC__CREATE_CONTAINER_REQUEST__INIT;
 
         q.container_id = q.exec_id = UNCONST(id);
         q.oci = spec;
-        q.stdout_port = stdout_port;
-        q.stderr_port = stderr_port;
+        q.stdin_port = stdio->stdin_port;
+        q.stdout_port = stdio->stdout_port;
+        q.stderr_port = stdio->stderr_port;
         return call_agent(c, "CreateContainer", &q.base, timeout, handler, userdata);
 }
 
@@ -91,25 +91,90 @@ int agent_start_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcR
         return call_agent(c, "StartContainer", &q.base, timeout, handler, userdata);
 }
 
-int agent_signal_process(TtrpcClient *c, const char *id, bool all, int sig, usec_t timeout,
+int agent_exec_process(TtrpcClient *c, const char *id, const char *exec_id, Grpc__Process *process,
+                       const AgentStdio *stdio, usec_t timeout, TtrpcReplyHandler handler, void *userdata)
+{
+        Grpc__ExecProcessRequest q = GRPC__EXEC_PROCESS_REQUEST__INIT;
+
+        q.container_id = UNCONST(id);
+        q.exec_id = UNCONST(exec_id);
+        q.process = process;
+        q.stdin_port = stdio->stdin_port;
+        q.stdout_port = stdio->stdout_port;
+        q.stderr_port = stdio->stderr_port;
+        return call_agent(c, "ExecProcess", &q.base, timeout, handler, userdata);
+}
+
+int agent_signal_process(TtrpcClient *c, const char *id, const char *exec_id, int sig, usec_t timeout,
                          TtrpcReplyHandler handler, void *userdata)
 {
         Grpc__SignalProcessRequest q = GRPC__SIGNAL_PROCESS_REQUEST__INIT;
 
         q.container_id = UNCONST(id);
-        if (!all)
-                q.exec_id = UNCONST(id);
+        q.exec_id = UNCONST(exec_id ? exec_id : id);
         q.signal = (uint32_t) sig;
         return call_agent(c, "SignalProcess", &q.base, timeout, handler, userdata);
 }
 
-int agent_wait_process(TtrpcClient *c, const char *id, TtrpcReplyHandler handler, void *userdata)
+int agent_wait_process(TtrpcClient *c, const char *id, const char *exec_id, TtrpcReplyHandler handler,
+                       void *userdata)
 {
         Grpc__WaitProcessRequest q = GRPC__WAIT_PROCESS_REQUEST__INIT;
 
-        q.container_id = q.exec_id = UNCONST(id);
+        q.container_id = UNCONST(id);
+        q.exec_id = UNCONST(exec_id ? exec_id : id);
         return ttrpc_client_call(c, SERVICE_AGENT, "WaitProcess", &q.base,
                                  &grpc__wait_process_response__descriptor, 0, handler, userdata);
+}
+
+int agent_resize(TtrpcClient *c, const char *id, const char *exec_id, uint32_t rows, uint32_t columns,
+                 usec_t timeout, TtrpcReplyHandler handler, void *userdata)
+{
+        Grpc__TtyWinResizeRequest q = GRPC__TTY_WIN_RESIZE_REQUEST__INIT;
+
+        q.container_id = UNCONST(id);
+        q.exec_id = UNCONST(exec_id ? exec_id : id);
+        q.row = rows;
+        q.column = columns;
+        return call_agent(c, "TtyWinResize", &q.base, timeout, handler, userdata);
+}
+
+int agent_pause_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcReplyHandler handler,
+                          void *userdata)
+{
+        Grpc__PauseContainerRequest q = GRPC__PAUSE_CONTAINER_REQUEST__INIT;
+
+        q.container_id = UNCONST(id);
+        return call_agent(c, "PauseContainer", &q.base, timeout, handler, userdata);
+}
+
+int agent_resume_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcReplyHandler handler,
+                           void *userdata)
+{
+        Grpc__ResumeContainerRequest q = GRPC__RESUME_CONTAINER_REQUEST__INIT;
+
+        q.container_id = UNCONST(id);
+        return call_agent(c, "ResumeContainer", &q.base, timeout, handler, userdata);
+}
+
+int agent_update_container(TtrpcClient *c, const char *id, Grpc__LinuxResources *resources, usec_t timeout,
+                           TtrpcReplyHandler handler, void *userdata)
+{
+        Grpc__UpdateContainerRequest q = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
+
+        q.container_id = UNCONST(id);
+        q.resources = resources;
+        return call_agent(c, "UpdateContainer", &q.base, timeout, handler, userdata);
+}
+
+int agent_stats_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcReplyHandler handler,
+                          void *userdata)
+{
+        Grpc__StatsContainerRequest q = GRPC__STATS_CONTAINER_REQUEST__INIT;
+
+        q.container_id = UNCONST(id);
+        return ttrpc_client_call(c, SERVICE_AGENT, "StatsContainer", &q.base,
+                                 &grpc__stats_container_response__descriptor, timeout, handler, userdata);
 }
 
 int agent_remove_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcReplyHandler handler,
@@ -129,14 +194,16 @@ int agent_destroy_sandbox(TtrpcClient *c, usec_t timeout, TtrpcReplyHandler hand
         return call_agent(c, "DestroySandbox", &q.base, timeout, handler, userdata);
 }
 
-int agent_attach_stdio(TtrpcClient *c, const char *id, uint32_t stdout_port, uint32_t stderr_port,
+int agent_attach_stdio(TtrpcClient *c, const char *id, const char *exec_id, const AgentStdio *stdio,
                        usec_t timeout, TtrpcReplyHandler handler, void *userdata)
 {
         Kata__Systemd__V1__AttachStdioRequest q = KATA__SYSTEMD__V1__ATTACH_STDIO_REQUEST__INIT;
 
-        q.container_id = q.exec_id = UNCONST(id);
-        q.stdout_port = stdout_port;
-        q.stderr_port = stderr_port;
+        q.container_id = UNCONST(id);
+        q.exec_id = UNCONST(exec_id ? exec_id : id);
+        q.stdin_port = stdio->stdin_port;
+        q.stdout_port = stdio->stdout_port;
+        q.stderr_port = stdio->stderr_port;
         return ttrpc_client_call(c, SERVICE_EXTENSION, "AttachStdio", &q.base,
                                  &kata__systemd__v1__attach_stdio_response__descriptor, timeout, handler,
                                  userdata);

@@ -29,21 +29,56 @@ int agent_set_policy(TtrpcClient *c, const char *policy, usec_t timeout, TtrpcRe
 int agent_create_sandbox(TtrpcClient *c, const char *sandbox_id, const char *hostname, bool share,
                          usec_t timeout, TtrpcReplyHandler handler, void *userdata);
 
-/* Empty. The ports are what transport_open() gave for the two output streams; 0: ReadStdout is used. */
-int agent_create_container(TtrpcClient *c, const char *id, Grpc__Spec *spec, uint32_t stdout_port,
-                           uint32_t stderr_port, usec_t timeout, TtrpcReplyHandler handler,
-                           void *userdata);
+/*
+ * What transport_open() gave for the streams of a process; 0: the process has no such stream. Without any, an
+ * agent that speaks the protocol keeps all three for WriteStdin, ReadStdout and ReadStderr.
+ */
+typedef struct AgentStdio {
+        uint32_t stdin_port, stdout_port, stderr_port;
+} AgentStdio;
+
+/* Empty */
+int agent_create_container(TtrpcClient *c, const char *id, Grpc__Spec *spec, const AgentStdio *stdio,
+                           usec_t timeout, TtrpcReplyHandler handler, void *userdata);
 
 /* Empty */
 int agent_start_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcReplyHandler handler,
                           void *userdata);
 
-/* Empty. all: every process of the container, else its init process. */
-int agent_signal_process(TtrpcClient *c, const char *id, bool all, int sig, usec_t timeout,
+/* Empty, once the program runs. */
+int agent_exec_process(TtrpcClient *c, const char *id, const char *exec_id, Grpc__Process *process,
+                       const AgentStdio *stdio, usec_t timeout, TtrpcReplyHandler handler, void *userdata);
+
+/*
+ * Processes of a container are named by exec_id; that of its init process is the container's id, for which NULL
+ * will do here.
+ */
+
+/* Empty. exec_id "": every process of the container. */
+int agent_signal_process(TtrpcClient *c, const char *id, const char *exec_id, int sig, usec_t timeout,
                          TtrpcReplyHandler handler, void *userdata);
 
-/* Grpc__WaitProcessResponse, when the init process has exited: a long poll. */
-int agent_wait_process(TtrpcClient *c, const char *id, TtrpcReplyHandler handler, void *userdata);
+/* Grpc__WaitProcessResponse, when the process has exited: a long poll. The first answer ends an exec. */
+int agent_wait_process(TtrpcClient *c, const char *id, const char *exec_id, TtrpcReplyHandler handler,
+                       void *userdata);
+
+/* Empty */
+int agent_resize(TtrpcClient *c, const char *id, const char *exec_id, uint32_t rows, uint32_t columns,
+                 usec_t timeout, TtrpcReplyHandler handler, void *userdata);
+
+/* Empty. For the freezer of the container; the machine runs on. */
+int agent_pause_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcReplyHandler handler,
+                          void *userdata);
+int agent_resume_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcReplyHandler handler,
+                           void *userdata);
+
+/* Empty */
+int agent_update_container(TtrpcClient *c, const char *id, Grpc__LinuxResources *resources, usec_t timeout,
+                           TtrpcReplyHandler handler, void *userdata);
+
+/* Grpc__StatsContainerResponse */
+int agent_stats_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcReplyHandler handler,
+                          void *userdata);
 
 /* Empty */
 int agent_remove_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcReplyHandler handler,
@@ -52,8 +87,8 @@ int agent_remove_container(TtrpcClient *c, const char *id, usec_t timeout, Ttrpc
 /* Empty, if the agent gets to answer before the VM is gone. */
 int agent_destroy_sandbox(TtrpcClient *c, usec_t timeout, TtrpcReplyHandler handler, void *userdata);
 
-/* Extension: Kata__Systemd__V1__AttachStdioResponse */
-int agent_attach_stdio(TtrpcClient *c, const char *id, uint32_t stdout_port, uint32_t stderr_port,
+/* Extension: Kata__Systemd__V1__AttachStdioResponse. Streams of port 0 stay as they are. */
+int agent_attach_stdio(TtrpcClient *c, const char *id, const char *exec_id, const AgentStdio *stdio,
                        usec_t timeout, TtrpcReplyHandler handler, void *userdata);
 
 /* Extension: Kata__Systemd__V1__ListContainersResponse */

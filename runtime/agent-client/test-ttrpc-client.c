@@ -214,4 +214,97 @@ TEST(too_many_calls)
         world_done(&w);
 }
 
+/* Whole frames as they are on the wire, from the published numbers: the first request of a connection. */
+static void expect_frame(World *w, const char *bytes, size_t n)
+{
+        uint8_t buf[512];
+
+        ASSERT_TRUE(n <= sizeof(buf));
+        ASSERT_OK(read_full(w->peer, buf, n));
+        ASSERT_EQ(memcmp(buf, bytes, n), 0);
+        world_done(w);
+}
+
+#define AGENT "\x0a\x11" "grpc.AgentService"
+/* timeout_nano: one second. */
+#define TIMEOUT "\x20\x80\x94\xeb\xdc\x03"
+#define FIRST(length, type_and_flags) "\x00\x00\x00" length "\x00\x00\x00\x01" type_and_flags
+#define EXPECT_FRAME(w, bytes) expect_frame(w, bytes, sizeof(bytes) - 1)
+#define S(text) ((char *) (uintptr_t) (text))
+
+TEST(golden_processes)
+{
+        Grpc__Process process = GRPC__PROCESS__INIT;
+        const AgentStdio stdio = { 1, 2, 3 };
+        char *args[] = { S("id") };
+        World w;
+
+        process.args = args;
+        process.n_args = 1;
+        world_init(&w);
+        ASSERT_OK(agent_exec_process(w.client, "web", "e1", &process, &stdio, USEC_PER_SEC, on_reply, &w));
+        EXPECT_FRAME(&w, FIRST("\x3d", "\x01\x00") AGENT "\x12\x0b" "ExecProcess" "\x1a\x15"
+                     "\x0a\x03" "web" "\x12\x02" "e1" "\x22\x04" "\x22\x02" "id" "\x28\x01" "\x30\x02" "\x38\x03"
+                     TIMEOUT);
+        world_init(&w);
+        ASSERT_OK(agent_signal_process(w.client, "web", NULL, 9, USEC_PER_SEC, on_reply, &w));
+        EXPECT_FRAME(&w, FIRST("\x36", "\x01\x00") AGENT "\x12\x0d" "SignalProcess" "\x1a\x0c"
+                     "\x0a\x03" "web" "\x12\x03" "web" "\x18\x09" TIMEOUT);
+        world_init(&w);
+        ASSERT_OK(agent_signal_process(w.client, "web", "", 9, USEC_PER_SEC, on_reply, &w));
+        EXPECT_FRAME(&w, FIRST("\x31", "\x01\x00") AGENT "\x12\x0d" "SignalProcess" "\x1a\x07"
+                     "\x0a\x03" "web" "\x18\x09" TIMEOUT);
+        world_init(&w);
+        ASSERT_OK(agent_wait_process(w.client, "web", "e1", on_reply, &w));
+        EXPECT_FRAME(&w, FIRST("\x2b", "\x01\x00") AGENT "\x12\x0b" "WaitProcess" "\x1a\x09"
+                     "\x0a\x03" "web" "\x12\x02" "e1");
+        world_init(&w);
+        ASSERT_OK(agent_resize(w.client, "web", "e1", 24, 80, USEC_PER_SEC, on_reply, &w));
+        EXPECT_FRAME(&w, FIRST("\x36", "\x01\x00") AGENT "\x12\x0c" "TtyWinResize" "\x1a\x0d"
+                     "\x0a\x03" "web" "\x12\x02" "e1" "\x18\x18" "\x20\x50" TIMEOUT);
+}
+
+TEST(golden_containers)
+{
+        Grpc__LinuxResources resources = GRPC__LINUX_RESOURCES__INIT;
+        Grpc__LinuxPids pids = GRPC__LINUX_PIDS__INIT;
+        Grpc__Spec spec = GRPC__SPEC__INIT;
+        const AgentStdio stdio = { 1, 2, 3 };
+        World w;
+
+        world_init(&w);
+        ASSERT_OK(agent_create_container(w.client, "web", &spec, &stdio, USEC_PER_SEC, on_reply, &w));
+        EXPECT_FRAME(&w, FIRST("\x3e", "\x01\x00") AGENT "\x12\x0f" "CreateContainer" "\x1a\x12"
+                     "\x0a\x03" "web" "\x12\x03" "web" "\x32\x00" "\x48\x01" "\x50\x02" "\x58\x03" TIMEOUT);
+        world_init(&w);
+        ASSERT_OK(agent_pause_container(w.client, "web", USEC_PER_SEC, on_reply, &w));
+        EXPECT_FRAME(&w, FIRST("\x30", "\x01\x00") AGENT "\x12\x0e" "PauseContainer" "\x1a\x05"
+                     "\x0a\x03" "web" TIMEOUT);
+        world_init(&w);
+        ASSERT_OK(agent_resume_container(w.client, "web", USEC_PER_SEC, on_reply, &w));
+        EXPECT_FRAME(&w, FIRST("\x31", "\x01\x00") AGENT "\x12\x0f" "ResumeContainer" "\x1a\x05"
+                     "\x0a\x03" "web" TIMEOUT);
+        world_init(&w);
+        ASSERT_OK(agent_stats_container(w.client, "web", USEC_PER_SEC, on_reply, &w));
+        EXPECT_FRAME(&w, FIRST("\x30", "\x01\x00") AGENT "\x12\x0e" "StatsContainer" "\x1a\x05"
+                     "\x0a\x03" "web" TIMEOUT);
+        pids.limit = 7;
+        resources.pids = &pids;
+        world_init(&w);
+        ASSERT_OK(agent_update_container(w.client, "web", &resources, USEC_PER_SEC, on_reply, &w));
+        EXPECT_FRAME(&w, FIRST("\x37", "\x01\x00") AGENT "\x12\x0f" "UpdateContainer" "\x1a\x0b"
+                     "\x0a\x03" "web" "\x12\x04" "\x22\x02" "\x08\x07" TIMEOUT);
+}
+
+TEST(golden_attach)
+{
+        const AgentStdio stdio = { 1, 2, 3 };
+        World w;
+
+        world_init(&w);
+        ASSERT_OK(agent_attach_stdio(w.client, "web", NULL, &stdio, USEC_PER_SEC, on_reply, &w));
+        EXPECT_FRAME(&w, FIRST("\x45", "\x01\x00") "\x0a\x1e" "kata.systemd.v1.AgentExtension" "\x12\x0b" "AttachStdio"
+                     "\x1a\x10" "\x0a\x03" "web" "\x12\x03" "web" "\x18\x01" "\x20\x02" "\x28\x03" TIMEOUT);
+}
+
 DEFINE_TEST_MAIN

@@ -8,6 +8,7 @@
 typedef struct TransportOps {
         const char *name;
         int (*open)(Transport *t, uint32_t port, TransportOpenHandler handler, void *userdata);
+        void (*forget)(Transport *t, void *userdata);
         void (*done)(Transport *t);
 } TransportOps;
 

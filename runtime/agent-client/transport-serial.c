@@ -56,6 +56,13 @@ static void serial_done(Transport *t)
                 serial_open_free(s->opens);
 }
 
+static void serial_forget(Transport *t, void *userdata)
+{
+        for (SerialOpen *o = serial_of(t)->opens; o; o = o->next)
+                if (o->userdata == userdata)
+                        o->handler = NULL;
+}
+
 /* Ends one open with the handler's call; the handler may free the transport. */
 static void serial_open_finish(SerialOpen *o, int error, int fd, uint32_t stream_id)
 {
@@ -68,7 +75,10 @@ static void serial_open_finish(SerialOpen *o, int error, int fd, uint32_t stream
                 (void) error_setf(&text, error, "stream to port %u of the guest failed: %s", o->port,
                                   strerror(-error));
         serial_open_free(o);
-        handler(t, error, error < 0 ? error_text(text, error) : NULL, fd, stream_id, userdata);
+        if (handler)
+                handler(t, error, error < 0 ? error_text(text, error) : NULL, fd, stream_id, userdata);
+        else
+                safe_close(fd);
 }
 
 static void on_stream_open(MuxPump *pump, int error, int fd, uint32_t stream_id, void *userdata)
@@ -171,6 +181,7 @@ static int serial_open(Transport *t, uint32_t port, TransportOpenHandler handler
 static const TransportOps serial_ops = {
         .name = "serial",
         .open = serial_open,
+        .forget = serial_forget,
         .done = serial_done,
 };
 

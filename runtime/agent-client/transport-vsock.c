@@ -59,6 +59,13 @@ static void vsock_done(Transport *t)
         safe_close(v->listen_fd);
 }
 
+static void vsock_forget(Transport *t, void *userdata)
+{
+        for (VsockOpen *o = vsock_of(t)->opens; o; o = o->next)
+                if (o->userdata == userdata)
+                        o->handler = NULL;
+}
+
 static int vsock_on_connected(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
         VsockOpen *o = userdata;
@@ -81,13 +88,17 @@ static int vsock_on_connected(sd_event_source *source, int fd, uint32_t events, 
                 (void) error_setf(&text, error, "connection to vsock port %u of guest CID %u failed: %s",
                                   o->port, o->vsock->cid, strerror(error));
                 vsock_open_free(o);
-                handler(t, -error, error_text(text, error), -EBADF, 0, handler_userdata);
+                if (handler)
+                        handler(t, -error, error_text(text, error), -EBADF, 0, handler_userdata);
                 return 0;
         }
 
         int connected = TAKE_FD(o->fd);
         vsock_open_free(o);
-        handler(t, 0, NULL, connected, self.svm_port, handler_userdata);
+        if (handler)
+                handler(t, 0, NULL, connected, self.svm_port, handler_userdata);
+        else
+                safe_close(connected);
         return 0;
 }
 
@@ -148,6 +159,7 @@ static int vsock_on_accept(sd_event_source *source, int listen_fd, uint32_t even
 static const TransportOps vsock_ops = {
         .name = "vsock",
         .open = vsock_open,
+        .forget = vsock_forget,
         .done = vsock_done,
 };
 

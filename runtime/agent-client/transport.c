@@ -62,6 +62,11 @@ int transport_open(Transport *t, uint32_t port, TransportOpenHandler handler, vo
         return t->ops->open(t, port, handler, userdata);
 }
 
+void transport_forget(Transport *t, void *userdata)
+{
+        t->ops->forget(t, userdata);
+}
+
 const char *transport_name(const Transport *t)
 {
         return t->ops->name;

@@ -52,5 +52,8 @@ DEFINE_CLEANUP_FUNC(Transport *, transport_free)
 /* The handler is called later, from the loop, exactly once (unless the transport is freed first). */
 int transport_open(Transport *t, uint32_t port, TransportOpenHandler handler, void *userdata);
 
+/* Opens with this userdata end without their handler, for an object that goes away. */
+void transport_forget(Transport *t, void *userdata);
+
 /* "vsock" or "serial": for the journal. */
 const char *transport_name(const Transport *t);

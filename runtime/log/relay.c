@@ -429,6 +429,13 @@ int relay_add_records(Relay *relay, int fd, RelayEndHandler on_end, void *userda
         return 0;
 }
 
+void relay_forget(Relay *relay, void *userdata)
+{
+        for (RelayStream *s = relay->streams; s; s = s->next)
+                if (s->userdata == userdata)
+                        s->on_end = NULL;
+}
+
 /* After anything moved: acknowledge, pause or resume reading, end what has ended. */
 static void relay_continue(Relay *relay)
 {

@@ -46,6 +46,9 @@ int relay_add_output(Relay *relay, int fd, const char *container, const char *st
                      RelayEndHandler on_end, void *userdata);
 int relay_add_records(Relay *relay, int fd, RelayEndHandler on_end, void *userdata);
 
+/* on_end of streams with this userdata is not called any more, for an object that goes away. */
+void relay_forget(Relay *relay, void *userdata);
+
 /* Lines that others have read. source: "qemu", "virtiofsd". */
 void relay_console_line(Relay *relay, const void *line, size_t n);
 void relay_program_line(Relay *relay, const char *source, const void *line, size_t n);

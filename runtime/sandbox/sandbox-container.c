@@ -127,7 +127,7 @@ static void on_wait_reply(TtrpcClient *client, int error, const char *text, cons
 
 void sandbox_wait_container(SandboxContainer *c)
 {
-        int r = agent_wait_process(c->sandbox->agent, c->name, on_wait_reply, c);
+        int r = agent_wait_process(c->sandbox->agent, c->name, NULL, on_wait_reply, c);
 
         if (r < 0)
                 container_failed(c, "waited for", r, NULL);
@@ -203,14 +203,23 @@ static void on_create_reply(TtrpcClient *client, int error, const char *text, co
                 container_failed(c, "started", r, NULL);
 }
 
+static AgentStdio stdio_of(const SandboxContainer *c)
+{
+        return (AgentStdio) {
+                .stdout_port = c->streams[STREAM_STDOUT].port,
+                .stderr_port = c->streams[STREAM_STDERR].port,
+        };
+}
+
 static void create(SandboxContainer *c)
 {
+        const AgentStdio stdio = stdio_of(c);
         Sandbox *s = c->sandbox;
         int r;
 
         c->phase = CONTAINER_CREATING;
-        r = agent_create_container(s->agent, c->name, c->spec->spec, c->streams[STREAM_STDOUT].port,
-                                   c->streams[STREAM_STDERR].port, s->node->request_timeout, on_create_reply, c);
+        r = agent_create_container(s->agent, c->name, c->spec->spec, &stdio, s->node->request_timeout,
+                                   on_create_reply, c);
         if (r < 0)
                 container_failed(c, "created", r, NULL);
 }
@@ -336,9 +345,9 @@ static void on_attach_reply(TtrpcClient *client, int error, const char *text, co
 
 static void attach(SandboxContainer *c)
 {
+        const AgentStdio stdio = stdio_of(c);
         Sandbox *s = c->sandbox;
-        int r = agent_attach_stdio(s->agent, c->name, c->streams[STREAM_STDOUT].port, c->streams[STREAM_STDERR].port,
-                                   s->node->request_timeout, on_attach_reply, c);
+        int r = agent_attach_stdio(s->agent, c->name, NULL, &stdio, s->node->request_timeout, on_attach_reply, c);
 
         if (r < 0)
                 container_failed(c, "attached", r, NULL);

@@ -46,7 +46,8 @@ static void signal_containers(Sandbox *s, bool kill)
                 SandboxContainer *c = &s->containers[i];
 
                 if (c->phase == CONTAINER_RUNNING)
-                        (void) agent_signal_process(s->agent, c->name, kill, kill ? SIGKILL : c->stop_signal,
+                        (void) agent_signal_process(s->agent, c->name, kill ? "" : NULL,
+                                                    kill ? SIGKILL : c->stop_signal,
                                                     s->node->request_timeout, on_signal_reply, c);
         }
 }
@@ -68,6 +69,7 @@ static int on_grace_timeout(sd_event_source *source, uint64_t usec, void *userda
         sandbox_status(s, "Stopping: containers did not end in time, killing them");
         signal_containers(s, true);
         sandbox_arm_timer(s, s->node->request_timeout, on_kill_timeout);
+        sandbox_stop_continue(s);
         return 0;
 }
 
