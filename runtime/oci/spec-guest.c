@@ -375,12 +375,6 @@ static int translate_process(Translation *t)
         Grpc__Process *p = t->spec->process;
         int r = 0;
 
-        if (p->terminal)
-                return error_setf(
-                                t->reterr_message, -EOPNOTSUPP,
-                                "process.terminal: a sandbox that is started as a unit has no terminal; "
-                                  "set it to false");
-
         if (p->capabilities)
                 r = drop_impossible_ambient(t, p->capabilities);
 
@@ -582,4 +576,18 @@ int oci_spec_to_guest(OciSpec *spec, const char *cid, OciShares *ret, char **ret
 
         *ret = t.shares;
         return 0;
+}
+
+int oci_process_to_guest(OciSpec *spec, char **reterr_message)
+{
+        Translation t = { .oci = spec, .spec = spec->spec, .reterr_message = reterr_message };
+
+        return translate_process(&t);
+}
+
+int oci_resources_to_guest(OciSpec *spec, char **reterr_message)
+{
+        Translation t = { .oci = spec, .spec = spec->spec, .reterr_message = reterr_message };
+
+        return translate_resources(&t);
 }

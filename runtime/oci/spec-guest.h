@@ -32,8 +32,15 @@ void oci_shares_done(OciShares *shares);
 
 /*
  * Rewrites spec in place for the container cid (a valid id) and fills ret. Adds notes for what it
- * drops. -EOPNOTSUPP, with the property named: hooks, most of spec->extension, a terminal, block
- * devices, file systems and mount options that are not built. -EINVAL for nonsense. On failure
- * spec is half rewritten: free it.
+ * drops. -EOPNOTSUPP, with the property named: hooks, most of spec->extension, block devices, file
+ * systems and mount options that are not built. -EINVAL for nonsense. On failure spec is half
+ * rewritten: free it.
  */
 int oci_spec_to_guest(OciSpec *spec, const char *cid, OciShares *ret, char **reterr_message);
+
+/*
+ * The same for what oci_process_parse() and oci_resources_parse() gave. A process keeps its terminal: whoever
+ * has none to offer refuses it.
+ */
+int oci_process_to_guest(OciSpec *spec, char **reterr_message);
+int oci_resources_to_guest(OciSpec *spec, char **reterr_message);

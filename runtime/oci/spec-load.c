@@ -269,17 +269,13 @@ static int check_spec(const char *name, const Grpc__Spec *spec, char **reterr_me
         return check_namespaces(name, spec->linux, reterr_message);
 }
 
-int oci_spec_parse(const char *name, const char *text, size_t size, OciSpec **ret,
-                   char **reterr_message)
+/* The message for a JSON object; nothing of it is checked as a whole yet. */
+static int spec_from_json(const char *name, json_object *object, OciSpec **ret, char **reterr_message)
 {
-        _cleanup_json_ json_object *object = NULL;
         _cleanup_oci_spec_ OciSpec *spec = NULL;
         JsonPb ctx;
         int r;
 
-        r = json_parse_object(name, text, size, &object, reterr_message);
-        if (r < 0)
-                return r;
         r = oci_spec_new(&spec);
         if (r < 0)
                 return r;
@@ -297,12 +293,95 @@ int oci_spec_parse(const char *name, const char *text, size_t size, OciSpec **re
                 r = spec_extension_parse(spec, &ctx, object);
         if (r < 0)
                 return r;
-        r = check_spec(name, spec->spec, reterr_message);
+
+        *ret = TAKE_PTR(spec);
+        return 0;
+}
+
+int oci_spec_parse(const char *name, const char *text, size_t size, OciSpec **ret,
+                   char **reterr_message)
+{
+        _cleanup_json_ json_object *object = NULL;
+        _cleanup_oci_spec_ OciSpec *spec = NULL;
+        int r;
+
+        r = json_parse_object(name, text, size, &object, reterr_message);
+        if (r >= 0)
+                r = spec_from_json(name, object, &spec, reterr_message);
+        if (r >= 0)
+                r = check_spec(name, spec->spec, reterr_message);
         if (r < 0)
                 return r;
 
         *ret = TAKE_PTR(spec);
         return 0;
+}
+
+/* {} → {"key": {}}: so that the rules find their paths. Takes *object. */
+static int wrap(json_object **object, const char *key)
+{
+        json_object *outer = json_object_new_object();
+
+        if (!outer)
+                return -ENOMEM;
+        if (json_object_object_add(outer, key, *object) < 0) {
+                json_object_put(outer);
+                return -ENOMEM;
+        }
+        *object = outer;
+        return 0;
+}
+
+static int part_parse(const char *name, const char *text, size_t size, const char *key, const char *outer_key,
+                      OciSpec **ret, char **reterr_message)
+{
+        _cleanup_json_ json_object *object = NULL;
+        _cleanup_oci_spec_ OciSpec *spec = NULL;
+        int r;
+
+        r = json_parse_object(name, text, size, &object, reterr_message);
+        if (r >= 0)
+                r = wrap(&object, key);
+        if (r >= 0 && outer_key)
+                r = wrap(&object, outer_key);
+        if (r >= 0)
+                r = spec_from_json(name, object, &spec, reterr_message);
+        if (r < 0)
+                return r;
+
+        /* An empty object is no object for the parser. */
+        if (!spec->spec->process)
+                spec->spec->process = oci_spec_message(spec, &grpc__process__descriptor);
+        if (!spec->spec->root)
+                spec->spec->root = oci_spec_message(spec, &grpc__root__descriptor);
+        if (!spec->spec->linux)
+                spec->spec->linux = oci_spec_message(spec, &grpc__linux__descriptor);
+        if (!spec->spec->process || !spec->spec->root || !spec->spec->linux)
+                return -ENOMEM;
+
+        *ret = TAKE_PTR(spec);
+        return 0;
+}
+
+int oci_process_parse(const char *name, const char *text, size_t size, OciSpec **ret, char **reterr_message)
+{
+        _cleanup_oci_spec_ OciSpec *spec = NULL;
+        int r;
+
+        r = part_parse(name, text, size, "process", NULL, &spec, reterr_message);
+        if (r >= 0)
+                r = check_process(name, spec->spec->process, reterr_message);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(spec);
+        return 0;
+}
+
+int oci_resources_parse(const char *name, const char *text, size_t size, OciSpec **ret,
+                        char **reterr_message)
+{
+        return part_parse(name, text, size, "resources", "linux", ret, reterr_message);
 }
 
 int oci_spec_load(const char *bundle, OciSpec **ret, char **reterr_message)

@@ -35,6 +35,14 @@ int oci_spec_load(const char *bundle, OciSpec **ret, char **reterr_message);
 int oci_spec_parse(const char *name, const char *text, size_t size, OciSpec **ret,
                    char **reterr_message);
 
+/*
+ * One part of a configuration, as callers hand it over for a further process or for new limits: the JSON of
+ * process, or of linux.resources. The rest of the spec is empty.
+ */
+int oci_process_parse(const char *name, const char *text, size_t size, OciSpec **ret, char **reterr_message);
+int oci_resources_parse(const char *name, const char *text, size_t size, OciSpec **ret,
+                        char **reterr_message);
+
 /* Without a message yet. */
 int oci_spec_new(OciSpec **ret);
 OciSpec *oci_spec_free(OciSpec *spec);

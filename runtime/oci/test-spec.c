@@ -296,8 +296,6 @@ TEST(files)
 static const struct {
         const char *process, *linux_part, *top, *message;
 } not_for_guest[] = {
-        { ",\"terminal\":true", "", "",
-          "process.terminal: a sandbox that is started as a unit has no terminal" },
         { "", "",
           ",\"hooks\":{\"createRuntime\":[{\"path\":\"/a\"}],\"poststop\":[{\"path\":\"/b\"}]}",
           "hooks are not supported yet: createRuntime, poststop" },
@@ -365,6 +363,55 @@ TEST(share_names)
                 ASSERT_TRUE(asprintf(&want, OCI_GUEST_SHARE "/%s", cases[i].name) > 0);
                 ASSERT_STREQ(oci->spec->mounts[0]->source, want);
         }
+}
+
+static int parse_process(const char *text, OciSpec **ret, char **reterr_message)
+{
+        return oci_process_parse("exec", text, strlen(text), ret, reterr_message);
+}
+
+TEST(process_alone)
+{
+        _cleanup_free_ char *message = NULL;
+        _cleanup_oci_spec_ OciSpec *oci = NULL;
+        OciSpec *none;
+
+        ASSERT_OK(parse_process("{\"terminal\":true,\"user\":{\"uid\":7,\"gid\":8},\"args\":[\"/bin/sh\"],"
+                                "\"cwd\":\"/\",\"apparmorProfile\":\"p\"}", &oci, NULL));
+        ASSERT_OK(oci_process_to_guest(oci, NULL));
+        ASSERT_TRUE(oci->spec->process->terminal);
+        ASSERT_EQ(oci->spec->process->user->uid, 7);
+        ASSERT_STREQ(oci->spec->process->apparmorprofile, "");
+        ASSERT_EQ(oci->notes.n, 1);
+
+        ASSERT_ERROR(parse_process("{}", &none, &message), EINVAL);
+        ASSERT_CONTAINS(message, "exec: process.args: no program");
+        ASSERT_ERROR(parse_process("{\"args\":[\"a\"],\"cwd\":\"b\"}", &none, &message), EINVAL);
+        ASSERT_CONTAINS(message, "process.cwd");
+        ASSERT_ERROR(parse_process("{\"args\":[\"a\"],\"cwd\":\"/\",\"user\":{\"umask\":7}}", &none, &message),
+                     EOPNOTSUPP);
+        ASSERT_CONTAINS(message, "process.user.umask");
+        ASSERT_ERROR(parse_process("[]", &none, &message), EINVAL);
+}
+
+TEST(resources_alone)
+{
+        static const char text[] = "{\"memory\":{\"limit\":1048576},\"cpu\":{\"shares\":7,\"cpus\":\"0-1\"}}";
+        _cleanup_free_ char *message = NULL;
+        _cleanup_oci_spec_ OciSpec *oci = NULL, *empty = NULL;
+        OciSpec *none;
+
+        ASSERT_OK(oci_resources_parse("update", text, strlen(text), &oci, NULL));
+        ASSERT_OK(oci_resources_to_guest(oci, NULL));
+        ASSERT_EQ(oci->spec->linux->resources->memory->limit, 1048576);
+        ASSERT_EQ(oci->spec->linux->resources->cpu->shares, 7);
+        ASSERT_STREQ(oci->spec->linux->resources->cpu->cpus, "");
+        ASSERT_EQ(oci->notes.n, 1);
+
+        ASSERT_OK(oci_resources_parse("update", "{}", 2, &empty, NULL));
+        ASSERT_OK(oci_resources_to_guest(empty, NULL));
+        ASSERT_ERROR(oci_resources_parse("update", "{\"unified\":{\"a\":\"b\"}}", 21, &none, &message), EOPNOTSUPP);
+        ASSERT_CONTAINS(message, "linux.resources.unified");
 }
 
 DEFINE_TEST_MAIN

@@ -229,6 +229,10 @@ static int plan_container(Sandbox *s, const ContainerConf *conf, char **reterr_m
         int r;
 
         r = load_spec(s, conf, &spec, reterr_message);
+        if (r >= 0 && spec->spec->process->terminal)
+                r = error_setf(reterr_message, -EOPNOTSUPP,
+                               "process.terminal: a sandbox that is started as a unit has no terminal; "
+                               "set it to false");
         if (r >= 0)
                 r = oci_spec_to_guest(spec, conf->name, &shares, reterr_message);
         if (r < 0)
