@@ -261,7 +261,7 @@ static int plan_containers(Sandbox *s, char **reterr_message)
 {
         int r;
 
-        r = share_open(s->share_dir, reterr_message);
+        r = share_open(s->share_dir, false, reterr_message);
         if (r < 0)
                 return EX_OSERR;
 

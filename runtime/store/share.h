@@ -6,9 +6,14 @@
  * the containers are mounted below it, in the supervisor's own mount namespace: nothing of it is visible
  * on the host, and all of it disappears with the last process of the sandbox.
  *
- * Trust: once the guest runs it may write in every entry that is not read-only. Therefore all entries are
- * made before that, the directory itself becomes read-only (share_seal), and nothing is mounted,
- * unmounted or created below it afterwards.
+ * Trust: once the guest runs it may write in every entry that is not read-only. Therefore the directory itself
+ * becomes read-only before that (share_seal), and nothing is mounted, unmounted or created inside of an entry
+ * afterwards. Where all containers are known beforehand, no entry comes or goes either.
+ *
+ * A live directory is one that gets more entries while the guest runs. Its mount is shared with virtiofsd's
+ * namespace (a slave of this one), so that they arrive there. New names are made through a second, writable mount
+ * of the directory that nobody else sees; the guest can not make or rename any, so what is mounted over is ours.
+ * The namespace has to be kept (share_keep_namespace) for a supervisor that goes on with it after a crash.
  */
 
 #include "basic/cleanup.h"
@@ -19,8 +24,12 @@
  */
 int share_enter_namespace(void);
 
+/* The namespace this process is in, and back into one; the descriptor stays the caller's. */
+int share_keep_namespace(int *ret_fd);
+int share_return_to_namespace(int fd);
+
 /* Makes dir (0700) and a mount of its own; a left-over of an earlier run is removed first. */
-int share_open(const char *dir, char **reterr_message);
+int share_open(const char *dir, bool live, char **reterr_message);
 
 typedef enum ShareFlags {
         SHARE_READ_ONLY = 1 << 0,
@@ -37,3 +46,13 @@ int share_add(const char *dir, const char *name, const char *source, ShareFlags 
 
 /* The directory itself becomes read-only; the entries keep their flags. */
 int share_seal(const char *dir, char **reterr_message);
+
+/*
+ * The same as share_add() for a live directory that is sealed. -EEXIST for a name that is there; -ENOTCONN in a
+ * namespace that does not have the directory of this sandbox.
+ */
+int share_add_live(const char *dir, const char *name, const char *source, ShareFlags flags,
+                   char **reterr_message);
+
+/* Undoes share_add_live(); what is in use stays for who uses it. A name that is not there is fine. */
+int share_remove(const char *dir, const char *name);

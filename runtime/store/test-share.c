@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,7 +42,7 @@ static int check_share(const char *top)
         ASSERT_OK(mkdir_p(source, 0755));
         ASSERT_OK(write_file_atomic(file, "x", 1, 0644));
 
-        ASSERT_OK(share_open(dir, NULL));
+        ASSERT_OK(share_open(dir, false, NULL));
         ASSERT_OK(share_add(dir, "web/rootfs", source, 0, NULL));
         ASSERT_OK(share_add(dir, "web-0-file", file, SHARE_READ_ONLY, NULL));
         ASSERT_ERROR(share_add(dir, "../x", source, 0, &message), EINVAL);
@@ -60,7 +61,83 @@ static int check_share(const char *top)
         return 0;
 }
 
-TEST(share)
+/* In the namespace of somebody who serves the directory, as virtiofsd does. */
+static pid_t start_server(const char *dir, const char *file, int told_fd, int ask_fd)
+{
+        pid_t pid = fork();
+        char byte;
+
+        ASSERT_TRUE(pid >= 0);
+        if (pid > 0)
+                return pid;
+        if (share_enter_namespace() < 0 || mount(dir, dir, NULL, MS_BIND | MS_REC, NULL) < 0 || chdir(dir) < 0 ||
+            write(told_fd, "x", 1) != 1)
+                _exit(1);
+        /* There after the first question, gone after the second. */
+        if (read(ask_fd, &byte, 1) != 1 || access(file, W_OK) < 0 || write(told_fd, "x", 1) != 1)
+                _exit(2);
+        if (read(ask_fd, &byte, 1) != 1 || access(file, F_OK) >= 0)
+                _exit(3);
+        _exit(0);
+}
+
+static int check_live(const char *top)
+{
+        _cleanup_free_ char *dir = NULL, *source = NULL, *file = NULL, *stray = NULL, *message = NULL, *parent = NULL;
+        int told[2], ask[2], status;
+        _cleanup_close_ int ns = -EBADF;
+        char byte;
+        pid_t pid;
+
+        if (!become_root_of_namespace())
+                return 77;
+
+        ASSERT_OK(share_enter_namespace());
+        ASSERT_OK(asprintf(&dir, "%s/live", top));
+        ASSERT_OK(asprintf(&source, "%s/live-source", top));
+        ASSERT_OK(asprintf(&file, "%s/live-source/file", top));
+        ASSERT_OK(asprintf(&stray, "%s/stray", dir));
+        ASSERT_OK(asprintf(&parent, "%s/web.1", dir));
+        ASSERT_OK(mkdir_p(source, 0755));
+        ASSERT_OK(write_file_atomic(file, "x", 1, 0644));
+
+        ASSERT_OK(share_open(dir, true, NULL));
+        ASSERT_OK(share_seal(dir, NULL));
+        ASSERT_OK(pipe2(told, O_CLOEXEC));
+        ASSERT_OK(pipe2(ask, O_CLOEXEC));
+        pid = start_server(dir, "web.1/rootfs/file", told[1], ask[0]);
+        ASSERT_EQ(read(told[0], &byte, 1), 1);
+
+        ASSERT_OK(share_add_live(dir, "web.1/rootfs", source, 0, NULL));
+        ASSERT_OK(share_add_live(dir, "web.1-0-file", file, SHARE_READ_ONLY, NULL));
+        ASSERT_ERROR(share_add_live(dir, "web.1/rootfs", source, 0, &message), EEXIST);
+        ASSERT_ERROR(share_add_live(dir, "../x", source, 0, &message), EINVAL);
+        ASSERT_ERROR(share_add_live(dir, "x", "/no/such/dir", 0, &message), ENOENT);
+        ASSERT_CONTAINS(message, "'/no/such/dir' can not be shared");
+        ASSERT_ERROR(mkdir(stray, 0755) < 0 ? -errno : 0, EROFS);
+        ASSERT_EQ(write(ask[1], "x", 1), 1);
+        ASSERT_EQ(read(told[0], &byte, 1), 1);
+
+        ASSERT_OK(share_remove(dir, "web.1/rootfs"));
+        ASSERT_OK(share_remove(dir, "web.1-0-file"));
+        ASSERT_OK(share_remove(dir, "web.1/rootfs"));
+        ASSERT_ERROR(access(parent, F_OK) < 0 ? -errno : 0, ENOENT);
+        ASSERT_OK(access(file, F_OK));
+        ASSERT_EQ(write(ask[1], "x", 1), 1);
+        ASSERT_EQ(waitpid(pid, &status, 0), pid);
+        ASSERT_EQ(status, 0);
+
+        /* A successor: nothing works in a namespace of its own, all in the kept one. */
+        ASSERT_OK(share_keep_namespace(&ns));
+        ASSERT_OK(umount2(dir, MNT_DETACH));
+        ASSERT_ERROR(share_add_live(dir, "web.2/rootfs", source, 0, &message), ENOTCONN);
+        ASSERT_CONTAINS(message, "belongs to a supervisor that is gone");
+        ASSERT_OK(share_remove(dir, "web.2/rootfs"));
+        ASSERT_OK(share_return_to_namespace(ns));
+        return 0;
+}
+
+static void run_check(int (*check)(const char *top))
 {
         char top[] = "/tmp/test-share-XXXXXX";
         int status;
@@ -70,7 +147,7 @@ TEST(share)
         pid = fork();
         ASSERT_TRUE(pid >= 0);
         if (pid == 0)
-                _exit(check_share(top));
+                _exit(check(top));
 
         ASSERT_EQ(waitpid(pid, &status, 0), pid);
         ASSERT_OK(rm_rf(top));
@@ -79,6 +156,16 @@ TEST(share)
                 exit(77);
         }
         ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+TEST(share)
+{
+        run_check(check_share);
+}
+
+TEST(live)
+{
+        run_check(check_live);
 }
 
 DEFINE_TEST_MAIN
