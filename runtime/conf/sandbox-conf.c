@@ -247,13 +247,22 @@ static int check_container(
                                reterr_message);
 }
 
-static int check_whole(const SandboxConf *conf, const char *root, const ConfFile *file,
-                       char **reterr_message)
+static bool is_callers(const SandboxConf *conf, const char *root)
+{
+        const char *rest = startswith(conf->path, strempty(root));
+
+        rest = rest ? startswith(rest, RUNDIR "/") : NULL;
+        rest = rest ? startswith(rest, conf->id) : NULL;
+        return rest && streq(rest, "/sandbox.conf");
+}
+
+static int check_whole(SandboxConf *conf, const char *root, const ConfFile *file, char **reterr_message)
 {
         size_t n = 0;
         int r;
 
-        if (conf->n_containers == 0)
+        conf->by_caller = conf->n_containers == 0 && is_callers(conf, root);
+        if (conf->n_containers == 0 && !conf->by_caller)
                 return error_setf(reterr_message, -EINVAL, "%s: no [Container NAME] section",
                                   conf->path);
 

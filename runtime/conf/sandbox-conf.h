@@ -62,7 +62,13 @@ typedef struct SandboxConf {
         bool debug;     /* Debug=; the node has no say: default no */
 
         ContainerConf *containers; /* in the order of the file */
-        size_t n_containers;       /* 1..CONTAINERS_MAX */
+        size_t n_containers;       /* 1..CONTAINERS_MAX; 0 in a caller's definition: see by_caller */
+
+        /*
+         * The file is RUNDIR/ID/sandbox.conf and has no [Container NAME]: a caller makes the
+         * containers, through the Task service of the supervisor.
+         */
+        bool by_caller;
 } SandboxConf;
 
 /*

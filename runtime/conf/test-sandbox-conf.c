@@ -267,4 +267,26 @@ TEST(load)
         ASSERT_OK(rm_rf(root));
 }
 
+/* Only where a caller has put it, a definition may leave the containers to him. */
+TEST(without_containers)
+{
+        static const char text[] = "[Sandbox]\nMemory=128M\n";
+        _cleanup_node_conf_ NodeConf *node = NULL;
+        _cleanup_free_ char *message = NULL;
+        _cleanup_sandbox_conf_ SandboxConf *conf = NULL;
+        SandboxConf *none;
+
+        ASSERT_OK(node_conf_load("/nonexistent", &node, NULL));
+        ASSERT_OK(sandbox_conf_parse(NULL, RUNDIR "/web/sandbox.conf", text, strlen(text), "web", node, &conf, NULL));
+        ASSERT_TRUE(conf->by_caller);
+        ASSERT_EQ(conf->n_containers, 0);
+        ASSERT_EQ(conf->memory, MIB(128));
+
+        ASSERT_ERROR(sandbox_conf_parse(NULL, RUNDIR "/sandboxes/web.conf", text, strlen(text), "web", node, &none,
+                                        &message), EINVAL);
+        ASSERT_CONTAINS(message, "no [Container NAME] section");
+        ASSERT_ERROR(sandbox_conf_parse(NULL, RUNDIR "/other/sandbox.conf", text, strlen(text), "web", node, &none,
+                                        NULL), EINVAL);
+}
+
 DEFINE_TEST_MAIN

@@ -16,7 +16,7 @@
 
 static void forget_state(Sandbox *s)
 {
-        static const char *const files[] = { SANDBOX_STATE_FILE, MACHINE_STATE_FILE };
+        static const char *const files[] = { SANDBOX_STATE_FILE, MACHINE_STATE_FILE, TASK_STATE_FILE };
 
         for (size_t i = 0; i < ELEMENTSOF(files); i++) {
                 _cleanup_free_ char *path = sandbox_path(s, files[i]);
@@ -100,6 +100,10 @@ static void on_list_reply(TtrpcClient *client, int error, const char *text, cons
         sandbox_event(s->relay, EVENT_SANDBOX_ADOPTED, NULL, NULL,
                       "Supervisor took over the running machine of sandbox '%s', transport %s", s->id,
                       vm_transport_to_string(s->transport_kind));
+        if (s->by_caller) {
+                sandbox_offer_guest(s, true);
+                return;
+        }
         s->handlers.on_running(s, s->handlers.userdata);
         sandbox_start_health(s);
 }
@@ -126,6 +130,7 @@ static int take_over(Sandbox *s, const SandboxState *state, const VmmState *mach
 
         s->stop_timeout = state->stop_timeout;
         s->debug = state->debug;
+        s->by_caller = state->tasks;
         s->accel = machine->accel;
         s->transport_kind = machine->transport;
         (void) guest_dir_recall(s->run_dir, &s->guest);

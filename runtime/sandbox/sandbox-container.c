@@ -312,6 +312,10 @@ static void start_next(Sandbox *s)
                 return;
         }
         report_start(s);
+        if (s->by_caller) {
+                sandbox_offer_guest(s, false);
+                return;
+        }
         s->handlers.on_running(s, s->handlers.userdata);
         sandbox_start_health(s);
 

@@ -8,6 +8,7 @@
  *      sandbox-plan.c      configuration → machine description, specs, shared directory
  *      sandbox-start.c     scope, boot, connections
  *      sandbox-container.c the life of one container
+ *      sandbox-guest.c     containers of callers, which have their life in runtime/task
  *      sandbox-stop.c      the way down
  *      sandbox-adopt.c     taking over a running machine
  *      sandbox-health.c    health checks
@@ -88,6 +89,8 @@ struct Sandbox {
 
         SandboxPhase phase;
         PhaseTimes times;
+        bool by_caller;                 /* its containers are not in the definition */
+        bool guest_offered;             /* on_guest was called */
         bool started;                   /* on_running was called */
         bool stop_requested;
         bool forced;                    /* no more questions to the agent */
@@ -161,6 +164,10 @@ void sandbox_wait_container(SandboxContainer *c);
 void sandbox_remove_container(SandboxContainer *c);
 void sandbox_container_exited(SandboxContainer *c, int status);
 SandboxContainer *sandbox_find_container(Sandbox *s, const char *name);
+
+/* sandbox-guest.c: on_guest and on_running; on_guest_gone once. */
+void sandbox_offer_guest(Sandbox *s, bool resumed);
+void sandbox_end_guest(Sandbox *s);
 
 /* sandbox-stop.c */
 void sandbox_begin_stop(Sandbox *s);

@@ -261,7 +261,7 @@ static int plan_containers(Sandbox *s, char **reterr_message)
 {
         int r;
 
-        r = share_open(s->share_dir, false, reterr_message);
+        r = share_open(s->share_dir, s->by_caller, reterr_message);
         if (r < 0)
                 return EX_OSERR;
 
@@ -313,6 +313,7 @@ int sandbox_plan(Sandbox *s, char **reterr_message)
         if (r < 0)
                 return EX_CONFIG;
         s->stop_timeout = s->conf->stop_timeout;
+        s->by_caller = s->conf->by_caller;
 
         r = plan_policy(s, reterr_message);
         if (r == 0)

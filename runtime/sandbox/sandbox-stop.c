@@ -42,6 +42,8 @@ static void on_signal_reply(TtrpcClient *client, int error, const char *text, co
 
 static void signal_containers(Sandbox *s, bool kill)
 {
+        if (s->guest_offered)
+                s->handlers.signal_containers(s, kill, s->handlers.userdata);
         for (size_t i = 0; i < s->n_containers; i++) {
                 SandboxContainer *c = &s->containers[i];
 
@@ -85,6 +87,9 @@ static void stop_containers(Sandbox *s)
 static bool containers_are_down(Sandbox *s)
 {
         bool down = true;
+
+        if (s->guest_offered)
+                return s->handlers.containers_are_down(s, s->handlers.userdata);
 
         for (size_t i = 0; i < s->n_containers; i++) {
                 SandboxContainer *c = &s->containers[i];
@@ -227,6 +232,7 @@ static void flush(Sandbox *s)
 {
         sandbox_set_phase(s, PHASE_FLUSHING);
         s->agent = ttrpc_client_free(s->agent);
+        sandbox_end_guest(s);
         sandbox_close_debug_socket(s);
         sandbox_event(s->relay, EVENT_SANDBOX_STOPPED, NULL, NULL, "Sandbox '%s' stopped", s->id);
         sandbox_arm_timer(s, FLUSH_TIMEOUT, on_flush_timeout);

@@ -186,6 +186,7 @@ int sandbox_save_state(Sandbox *s)
 {
         _cleanup_(sandbox_state_done) SandboxState state = {
                 .running = s->started,
+                .tasks = s->by_caller,
                 .debug = s->debug,
                 .stop_timeout = s->stop_timeout,
         };

@@ -29,7 +29,7 @@ typedef struct SandboxHandlers {
         void (*on_status)(Sandbox *s, const char *text, void *userdata);
         /* A step begins that may take this long by configuration: the service manager has to wait for it. */
         void (*on_deadline)(Sandbox *s, usec_t timeout, void *userdata);
-        /* All containers run. */
+        /* All containers run; or, in a sandbox of a caller's containers, they can be created. */
         void (*on_running)(Sandbox *s, void *userdata);
         /* The agent answered a health check. */
         void (*on_alive)(Sandbox *s, void *userdata);
@@ -37,12 +37,28 @@ typedef struct SandboxHandlers {
         void (*on_finished)(Sandbox *s, int exit_status, const char *text, void *userdata);
         /* To be kept for a supervisor that takes over after a crash (sandbox_give_fd). fd may be empty. */
         void (*on_keep_fd)(Sandbox *s, const char *name, int fd, void *userdata);
+        /*
+         * Sandboxes without containers of their own (SandboxConf.by_caller): whoever has them made. All are
+         * needed there.
+         *
+         * on_guest: the guest is there, see sandbox-guest.h, and has been of an earlier supervisor if resumed is
+         * set; on_running follows. Negative with a text: the sandbox fails.
+         */
+        int (*on_guest)(Sandbox *s, bool resumed, void *userdata, char **reterr_message);
+        /* On the way down: ask all containers to end, or kill them. */
+        void (*signal_containers)(Sandbox *s, bool kill, void *userdata);
+        /* Are they down? Asked again after sandbox_containers_changed(). */
+        bool (*containers_are_down)(Sandbox *s, void *userdata);
+        /* The agent's client is gone. */
+        void (*on_guest_gone)(Sandbox *s, void *userdata);
         void *userdata;
 } SandboxHandlers;
 
 /* Names of descriptors that are kept; letters and '-' only (sd_pid_notify_with_fds(3)). */
 #define KEPT_VMM_STDERR "vmm-stderr"
 #define KEPT_VIRTIOFSD_STDERR "virtiofsd-stderr"
+/* The mount namespace that the shared directory is in; for whoever calls share_enter_namespace(). */
+#define KEPT_MOUNT_NAMESPACE "mount-namespace"
 
 /* run_dir: /run/kata/ID, exists (RuntimeDirectory= of the unit). */
 int sandbox_new(Sandbox **ret, sd_event *event, const char *id, const char *run_dir,

@@ -64,6 +64,8 @@ int sandbox_state_save(const SandboxState *state, const char *path)
                 fprintf(f, "kernel=%s\n", state->kernel_release);
         if (state->debug)
                 fputs("debug=1\n", f);
+        if (state->tasks)
+                fputs("tasks=1\n", f);
         if (state->virtiofsd_pid > 0)
                 fprintf(f, "virtiofsd=%d %" PRIu64 "\n", (int) state->virtiofsd_pid,
                         state->virtiofsd_start_time);
@@ -141,6 +143,8 @@ static int parse_line(SandboxState *state, const char *key, char *value, bool *v
                 return parse_bool(value, &state->running);
         if (streq(key, "debug"))
                 return parse_bool(value, &state->debug);
+        if (streq(key, "tasks"))
+                return parse_bool(value, &state->tasks);
         if (streq(key, "stop_timeout"))
                 return parse_u64(value, &state->stop_timeout);
         if (streq(key, "kernel"))

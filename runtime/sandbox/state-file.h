@@ -13,6 +13,8 @@
 #define SANDBOX_STATE_VERSION 1U
 #define SANDBOX_STATE_FILE "sandbox.state"
 #define MACHINE_STATE_FILE "vmm.state"
+/* Of the layer above: tasks of callers. */
+#define TASK_STATE_FILE "task.state"
 
 typedef struct ContainerStateEntry {
         char *name;
@@ -23,6 +25,7 @@ typedef struct ContainerStateEntry {
 
 typedef struct SandboxState {
         bool running;           /* all containers had been started */
+        bool tasks;             /* its containers are those of a caller: TASK_STATE_FILE */
         bool debug;             /* the guest was booted with Debug=yes */
         usec_t stop_timeout;
         char *kernel_release;   /* of the guest; NULL: not known */

@@ -33,8 +33,8 @@ TEST(times)
 TEST(round_trip)
 {
         char path[] = "/tmp/test-state-XXXXXX";
-        SandboxState a = { .running = true, .debug = true, .stop_timeout = 10 * USEC_PER_SEC, .virtiofsd_pid = 42,
-                           .virtiofsd_start_time = 4711 }, b;
+        SandboxState a = { .running = true, .debug = true, .tasks = true, .stop_timeout = 10 * USEC_PER_SEC,
+                           .virtiofsd_pid = 42, .virtiofsd_start_time = 4711 }, b;
 
         close(mkstemp(path));
         a.kernel_release = strdup("6.12.3-kata");
@@ -44,6 +44,7 @@ TEST(round_trip)
         ASSERT_OK(sandbox_state_load(&b, path, NULL));
         ASSERT_TRUE(b.running);
         ASSERT_TRUE(b.debug);
+        ASSERT_TRUE(b.tasks);
         ASSERT_EQ(b.virtiofsd_pid, 42);
         ASSERT_STREQ(b.kernel_release, "6.12.3-kata");
         ASSERT_EQ(b.n_containers, 2);
