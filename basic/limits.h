@@ -128,6 +128,16 @@
 #define DEBUG_RING_SIZE KIB(16)
 #define DEBUG_DEVICE_MAX 32U
 
+/* Task service of a supervisor: clients, events that nobody has taken, the state of all tasks. */
+#define TASK_CONNECTIONS_MAX 256U
+#define TASK_EVENTS_MAX 2048U
+/* Each has a call of its own pending at the agent, which takes TTRPC_PENDING_MAX. */
+#define TASK_PROCESSES_MAX 192U
+#define TASK_WAITERS_MAX 1024U
+#define TASK_PATH_MAX 4096U
+#define TASK_STATE_MAX MIB(16)
+#define TASK_BUFFER_SIZE KIB(64)
+
 /* Virtual machine. The kernel of the guest is built with NR_CPUS=32. */
 #define VM_MEMORY_MIN MIB(64)
 /* A kernel of a distribution has 40 MB of its own and unpacks an initrd. */

@@ -18,6 +18,7 @@
 #include "basic/log.h"
 #include "runtime/sandbox/sandbox.h"
 #include "runtime/sandboxd/cleanup.h"
+#include "runtime/sandboxd/task-socket.h"
 #include "runtime/store/share.h"
 #include "runtime/unit/unit-name.h"
 
@@ -30,6 +31,8 @@ static const char *arg_id;
 typedef struct Manager {
         sd_event *event;
         Sandbox *sandbox;
+        TaskSocket *tasks;              /* containers of callers; NULL: none, or not yet */
+        int kept_namespace;             /* of an earlier supervisor */
         sd_event_source *watchdog_timer;
         uint64_t watchdog_usec;         /* 0: the unit has none */
         int exit_status;
@@ -68,7 +71,7 @@ static void on_alive(Sandbox *s, void *userdata)
         (void) sd_notify(0, "WATCHDOG=1");
 }
 
-static void on_keep_fd(Sandbox *s, const char *name, int fd, void *userdata)
+static void keep_fd(const char *name, int fd)
 {
         char text[128];
 
@@ -78,20 +81,80 @@ static void on_keep_fd(Sandbox *s, const char *name, int fd, void *userdata)
         (void) sd_pid_notify_with_fds(0, 0, text, &fd, 1);
 }
 
-/* What on_keep_fd() gave away before a crash. */
-static void take_kept_fds(Sandbox *s)
+static void on_keep_fd(Sandbox *s, const char *name, int fd, void *userdata)
 {
-        char **names = NULL;
-        int n = sd_listen_fds_with_names(1, &names);
+        keep_fd(name, fd);
+}
 
+/* What keep_fd() gave away before a crash. */
+static void take_kept_fds(Manager *m, char **names, int n)
+{
         for (int i = 0; i < n; i++) {
                 int fd = SD_LISTEN_FDS_START + i;
 
+                if (fd == m->kept_namespace)
+                        continue;
                 (void) fd_set_cloexec(fd, true);
-                sandbox_give_fd(s, names[i], fd);
-                free(names[i]);
+                sandbox_give_fd(m->sandbox, names[i], fd);
         }
-        free(names);
+}
+
+/* Where the mounts of this sandbox are to be: with those that an earlier supervisor has made, if it kept them. */
+static int enter_namespace(Manager *m, char **names, int n)
+{
+        int r;
+
+        for (int i = 0; i < n; i++) {
+                if (!streq(names[i], KEPT_MOUNT_NAMESPACE))
+                        continue;
+                m->kept_namespace = SD_LISTEN_FDS_START + i;
+                (void) fd_set_cloexec(m->kept_namespace, true);
+                r = share_return_to_namespace(m->kept_namespace);
+                if (r >= 0)
+                        return 0;
+                log_warning_errno(r, "The mount namespace of an earlier supervisor can not be entered, ignoring");
+        }
+
+        return share_enter_namespace();
+}
+
+/* --- containers of callers --- */
+
+static int on_guest(Sandbox *s, bool resumed, void *userdata, char **reterr_message)
+{
+        _cleanup_close_ int fd = -EBADF;
+        Manager *m = userdata;
+        int r;
+
+        r = task_socket_new(&m->tasks, m->event, s, resumed, reterr_message);
+        if (r < 0)
+                return r;
+
+        /* In the state of a later start, too: what is kept goes with the unit. */
+        if (m->kept_namespace < 0 && share_keep_namespace(&fd) >= 0)
+                keep_fd(KEPT_MOUNT_NAMESPACE, fd);
+        return 0;
+}
+
+static void signal_containers(Sandbox *s, bool kill, void *userdata)
+{
+        Manager *m = userdata;
+
+        task_service_signal_all(task_socket_service(m->tasks), kill);
+}
+
+static bool containers_are_down(Sandbox *s, void *userdata)
+{
+        Manager *m = userdata;
+
+        return task_service_is_down(task_socket_service(m->tasks));
+}
+
+static void on_guest_gone(Sandbox *s, void *userdata)
+{
+        Manager *m = userdata;
+
+        task_service_guest_gone(task_socket_service(m->tasks));
 }
 
 static void on_finished(Sandbox *s, int exit_status, const char *text, void *userdata)
@@ -185,11 +248,16 @@ static int run(const char *id)
                 .on_alive = on_alive,
                 .on_finished = on_finished,
                 .on_keep_fd = on_keep_fd,
+                .on_guest = on_guest,
+                .signal_containers = signal_containers,
+                .containers_are_down = containers_are_down,
+                .on_guest_gone = on_guest_gone,
         };
         _cleanup_free_ char *run_dir = NULL, *message = NULL;
         SandboxHandlers handlers = handler_table;
-        Manager m = { .exit_status = EX_SOFTWARE };
-        int r;
+        Manager m = { .exit_status = EX_SOFTWARE, .kept_namespace = -EBADF };
+        char **names = NULL;
+        int r, n;
 
         if (asprintf(&run_dir, "%s/%s", RUNDIR, id) < 0)
                 return log_oom(), EX_OSERR;
@@ -199,10 +267,12 @@ static int run(const char *id)
                 (void) log_error_errno(r, "'%s' can not be made", run_dir);
                 return EX_OSERR;
         }
-        r = share_enter_namespace();
+        n = sd_listen_fds_with_names(1, &names);
+        r = enter_namespace(&m, names, n);
         if (r < 0) {
                 (void) log_error_errno(r, "No mount namespace of our own (CAP_SYS_ADMIN is needed)");
-                return EX_OSERR;
+                m.exit_status = EX_OSERR;
+                goto finish;
         }
 
         handlers.userdata = &m;
@@ -218,7 +288,7 @@ static int run(const char *id)
                 goto finish;
         }
 
-        take_kept_fds(m.sandbox);
+        take_kept_fds(&m, names, n);
         r = setup_watchdog(&m);
         if (r >= 0) {
                 sandbox_start(m.sandbox);
@@ -231,7 +301,13 @@ static int run(const char *id)
 
 finish:
         sd_event_source_disable_unref(m.watchdog_timer);
+        /* Streams of tasks are known to the transport. */
+        task_socket_free(m.tasks);
         sandbox_free(m.sandbox);
+        safe_close(m.kept_namespace);
+        for (int i = 0; i < n; i++)
+                free(names[i]);
+        free(names);
         sd_event_unref(m.event);
         return m.exit_status;
 }
