@@ -177,6 +177,14 @@ int agent_stats_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcR
                                  &grpc__stats_container_response__descriptor, timeout, handler, userdata);
 }
 
+int agent_get_oom_event(TtrpcClient *c, TtrpcReplyHandler handler, void *userdata)
+{
+        Grpc__GetOOMEventRequest q = GRPC__GET_OOMEVENT_REQUEST__INIT;
+
+        return ttrpc_client_call(c, SERVICE_AGENT, "GetOOMEvent", &q.base, &grpc__oomevent__descriptor, 0, handler,
+                                 userdata);
+}
+
 int agent_remove_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcReplyHandler handler,
                            void *userdata)
 {

@@ -80,6 +80,9 @@ int agent_update_container(TtrpcClient *c, const char *id, Grpc__LinuxResources 
 int agent_stats_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcReplyHandler handler,
                           void *userdata);
 
+/* Grpc__OOMEvent, when a process of some container was killed for lack of memory: a long poll, one event a call. */
+int agent_get_oom_event(TtrpcClient *c, TtrpcReplyHandler handler, void *userdata);
+
 /* Empty */
 int agent_remove_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcReplyHandler handler,
                            void *userdata);

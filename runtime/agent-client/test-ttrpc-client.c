@@ -288,6 +288,9 @@ TEST(golden_containers)
         ASSERT_OK(agent_stats_container(w.client, "web", USEC_PER_SEC, on_reply, &w));
         EXPECT_FRAME(&w, FIRST("\x30", "\x01\x00") AGENT "\x12\x0e" "StatsContainer" "\x1a\x05"
                      "\x0a\x03" "web" TIMEOUT);
+        world_init(&w);
+        ASSERT_OK(agent_get_oom_event(w.client, on_reply, &w));
+        EXPECT_FRAME(&w, FIRST("\x20", "\x01\x00") AGENT "\x12\x0b" "GetOOMEvent");
         pids.limit = 7;
         resources.pids = &pids;
         world_init(&w);

@@ -168,6 +168,21 @@ static void attach_stdio(void *userdata, TtrpcCall *call, const void *input)
         answer(userdata, call, "AttachStdio", NULL);
 }
 
+static void get_oom_event(void *userdata, TtrpcCall *call, const void *input)
+{
+        FakeGuest *g = userdata;
+
+        ttrpc_call_hold(call, &g->oom);
+}
+
+void fake_guest_oom(FakeGuest *g, const char *id)
+{
+        Grpc__OOMEvent a = GRPC__OOMEVENT__INIT;
+
+        a.container_id = (char *) (uintptr_t) id;
+        ttrpc_call_reply(TAKE_PTR(g->oom), &a.base);
+}
+
 static const char *const service_names[] = { "grpc.AgentService", "kata.systemd.v1.AgentExtension", NULL };
 
 static const TtrpcMethod methods[] = {
@@ -181,6 +196,7 @@ static const TtrpcMethod methods[] = {
         { "ResumeContainer", &grpc__resume_container_request__descriptor, resume_container },
         { "UpdateContainer", &grpc__update_container_request__descriptor, update_container },
         { "StatsContainer", &grpc__stats_container_request__descriptor, stats_container },
+        { "GetOOMEvent", &grpc__get_oomevent_request__descriptor, get_oom_event },
         { "RemoveContainer", &grpc__remove_container_request__descriptor, remove_container },
         { "AttachStdio", &kata__systemd__v1__attach_stdio_request__descriptor, attach_stdio },
 };

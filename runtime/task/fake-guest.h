@@ -35,6 +35,7 @@ typedef struct FakeGuest {
         /* A method that fails, and how; a method whose answer is held back until fake_guest_release(). */
         const char *fail_method, *fail_text;
         TtrpcCode fail_code;
+        TtrpcCall *oom;                 /* of GetOOMEvent, if there is one */
         const char *hold_method;
         TtrpcCall *held;
 } FakeGuest;
@@ -46,6 +47,8 @@ void fake_guest_done(FakeGuest *g);
 
 /* A process exits: whoever waits is answered. */
 void fake_guest_exit(FakeGuest *g, const char *id, const char *exec_id, int status);
+/* A container runs out of memory. */
+void fake_guest_oom(FakeGuest *g, const char *id);
 void fake_guest_release(FakeGuest *g);
 
 /* Turns the loop until it is true; fails the test after some seconds. */

@@ -9,6 +9,8 @@
 #include "basic/fd.h"
 #include "basic/limits.h"
 #include "basic/log.h"
+#include "proto/agent.pb-c.h"
+#include "proto/task-events.pb-c.h"
 #include "runtime/sandbox/state-file.h"
 #include "runtime/task/task-internal.h"
 
@@ -256,6 +258,40 @@ void task_op_answer(TaskOp *op, int error, const char *text, const void *message
                 ttrpc_call_reply(call, NULL);
 }
 
+/* --- memory --- */
+
+static void watch_memory(TaskService *service);
+
+static void on_oom_event(TtrpcClient *client, int error, const char *text, const void *message, void *userdata)
+{
+        Containerd__Events__TaskOOM e = CONTAINERD__EVENTS__TASK_OOM__INIT;
+        const Grpc__OOMEvent *a = message;
+        TaskService *service = userdata;
+        Task *task;
+
+        /* An agent that has no such events, or none any more. */
+        if (error < 0) {
+                if (error != -ECONNRESET)
+                        log_warning("Containers that run out of memory are not reported: %s", error_text(text, error));
+                return;
+        }
+
+        task = task_find(service, a->container_id);
+        if (task) {
+                e.container_id = task->id;
+                task_service_add_event(service, &e.base);
+        }
+        watch_memory(service);
+}
+
+static void watch_memory(TaskService *service)
+{
+        int r = agent_get_oom_event(service->host.agent, on_oom_event, service);
+
+        if (r < 0)
+                log_warning_errno(r, "Containers that run out of memory are not reported");
+}
+
 /* --- service --- */
 
 int task_service_new(TaskService **ret, const TaskHost *host)
@@ -279,6 +315,7 @@ int task_service_new(TaskService **ret, const TaskHost *host)
                 return r;
 
         update_idle(service);
+        watch_memory(service);
         *ret = TAKE_PTR(service);
         return 0;
 }

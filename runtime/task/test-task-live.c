@@ -324,6 +324,69 @@ static void with_a_new_supervisor(void)
         delete("late", "");
 }
 
+/* Nobody reads what it writes: everything else goes on, and Delete does not wait for ever. */
+static void with_output_that_nobody_reads(void)
+{
+        Containerd__Task__V2__KillRequest q = CONTAINERD__TASK__V2__KILL_REQUEST__INIT;
+        int out = open_reader();
+
+        create("loud", "", out_path);
+        start("loud", "");
+        sleep(1);
+        q.id = S("loud");
+        q.signal = SIGKILL;
+        CALL("Kill", q, NULL, NULL);
+        ASSERT_EQ(wait_for("loud", ""), 137);
+        delete("loud", "");
+        safe_close(out);
+}
+
+static void with_many(void)
+{
+        for (unsigned i = 0; i < 20; i++) {
+                int out = open_reader();
+
+                create("late", "", out_path);
+                start("late", "");
+                ASSERT_EQ(wait_for("late", ""), 0);
+                expect_output(out, "late\n");
+                delete("late", "");
+        }
+}
+
+/* The machine ends under a container: whoever waits is told before the connection is. */
+static void without_machine(void)
+{
+        Containerd__Task__V2__ConnectRequest q = CONTAINERD__TASK__V2__CONNECT_REQUEST__INIT;
+        Containerd__Task__V2__ConnectResponse *a;
+        pid_t pid;
+
+        systemctl("start");
+        ASSERT_TRUE(connects(RUN_DIR "/task.sock"));
+        create("db", "", "");
+        start("db", "");
+        q.id = S("db");
+        CALL("Connect", q, &containerd__task__v2__connect_response__descriptor, &a);
+        pid = fork();
+        ASSERT_TRUE(pid >= 0);
+        if (pid == 0) {
+                sleep(1);
+                _exit(kill((pid_t) a->task_pid, SIGKILL) < 0);
+        }
+        ASSERT_EQ(wait_for("db", ""), 137);
+        client = safe_close(client);
+        wait_until(unit_is, "failed", "unit");
+        ASSERT_EQ(system("systemctl reset-failed kata-sandbox@" ID), 0);
+}
+
+static void define(void)
+{
+        static const char definition[] = "[Sandbox]\nMemory=128M\n";
+
+        ASSERT_OK(mkdir_p(RUN_DIR, 0700));
+        ASSERT_OK(write_file_atomic(RUN_DIR "/sandbox.conf", definition, strlen(definition), 0600));
+}
+
 static void to_the_end(void)
 {
         Containerd__Task__V2__KillRequest q = CONTAINERD__TASK__V2__KILL_REQUEST__INIT;
@@ -344,7 +407,6 @@ static void to_the_end(void)
 
 int main(int argc, char *argv[])
 {
-        static const char definition[] = "[Sandbox]\nMemory=128M\n";
         const char *missing = geteuid() != 0 ? "not root" :
                               access("/run/systemd/system", F_OK) < 0 ? "no systemd" :
                               access("/usr/libexec/kata/kata-sandboxd", X_OK) < 0 ? "not installed" :
@@ -362,8 +424,8 @@ int main(int argc, char *argv[])
         make_bundle("web", "echo hello; cat; exit 3");
         make_bundle("db", "exec sleep 100000");
         make_bundle("late", "echo late");
-        ASSERT_OK(mkdir_p(RUN_DIR, 0700));
-        ASSERT_OK(write_file_atomic(RUN_DIR "/sandbox.conf", definition, strlen(definition), 0600));
+        make_bundle("loud", "while :; do cat /bin/sh; done");
+        define();
         systemctl("start");
         ASSERT_TRUE(connects(RUN_DIR "/task.sock"));
 
@@ -371,7 +433,12 @@ int main(int argc, char *argv[])
         with_further_processes();
         with_numbers_and_pause();
         with_a_new_supervisor();
+        with_output_that_nobody_reads();
+        with_many();
         to_the_end();
+
+        define();
+        without_machine();
 
         pb_arena_done(&arena);
         ASSERT_OK(rm_rf(dir));

@@ -445,6 +445,23 @@ TEST(quick_exit)
         world_done(&w);
 }
 
+TEST(out_of_memory)
+{
+        World w;
+
+        world_init(&w);
+        run_container(&w, "web", "/dev/null");
+        for (unsigned i = 0; i < 2; i++) {
+                FAKE_RUN_UNTIL(&w.guest, w.guest.oom);
+                fake_guest_oom(&w.guest, i == 0 ? "web" : "nobody");
+        }
+        FAKE_RUN_UNTIL(&w.guest, w.guest.oom);
+        fake_guest_exit(&w.guest, "web", NULL, 137);
+        FAKE_RUN_UNTIL(&w.guest, state(&w, "web", "")->status == CONTAINERD__TASK__V2__STATUS__STOPPED);
+        expect_events(&w, "create;start;oom;exit web web 137;");
+        world_done(&w);
+}
+
 TEST(delete_created)
 {
         World w;
