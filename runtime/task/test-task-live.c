@@ -120,11 +120,13 @@ static void make_bundle(const char *name, const char *script)
                 ASSERT_EQ(system(text), 0);
         }
         n = snprintf(text, sizeof(text),
-                     "{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"/bin/sh\",\"-c\",\"%s\"],\"cwd\":\"/\",\"env\":["
-                     "\"PATH=/bin\"]},\"root\":{\"path\":\"rootfs\"},\"mounts\":[{\"destination\":\"/proc\",\"type\":"
-                     "\"proc\",\"source\":\"proc\"},{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"},{"
-                     "\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\"}],\"linux\":{\"namespaces\":["
-                     "{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},{\"type\":\"cgroup\"}]}}",
+                     "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"rootfs\"},\"process\":{\"cwd\":\"/\","
+                     "\"args\":[\"/bin/sh\",\"-c\",\"%s\"],\"env\":[\"PATH=/bin\"]},\"mounts\":["
+                     "{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"},"
+                     "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"},"
+                     "{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\"}],"
+                     "\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},"
+                     "{\"type\":\"ipc\"},{\"type\":\"uts\"},{\"type\":\"cgroup\"}]}}",
                      script);
         ASSERT_TRUE(n > 0 && (size_t) n < sizeof(text));
         snprintf(path, sizeof(path), "%s/%s/config.json", dir, name);
