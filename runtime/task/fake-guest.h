@@ -12,8 +12,8 @@
 #include "runtime/log/relay.h"
 #include "runtime/task/ttrpc-server.h"
 
-#define FAKE_STREAMS_MAX 64U
-#define FAKE_WAITS_MAX 16U
+#define FAKE_STREAMS_MAX 512U
+#define FAKE_WAITS_MAX 256U
 
 typedef struct FakeWait {
         char id[64], exec_id[64];

@@ -157,6 +157,8 @@ void task_process_start_failed(TaskProcess *p, int error, const char *text);
 /* Asks the agent for the exit status. */
 int task_process_watch(TaskProcess *p);
 void task_process_exited(TaskProcess *p, uint32_t status);
+/* It was never started and never will be: nothing is reported, but whoever waits is not left waiting. */
+void task_process_give_up(TaskProcess *p);
 void task_process_wait(TaskProcess *p, TtrpcCall *call);
 void task_process_kill(TaskProcess *p, TtrpcCall *call, uint32_t sig, bool all);
 void task_process_resize(TaskProcess *p, TtrpcCall *call, uint32_t width, uint32_t height);

@@ -39,6 +39,8 @@ void task_process_done(TaskProcess *p)
                 ttrpc_call_fail(w->call, TTRPC_UNAVAILABLE, "the process is gone");
                 free(w);
         }
+        if (p->call)
+                ttrpc_call_fail(TAKE_PTR(p->call), TTRPC_UNAVAILABLE, "the process is gone");
         sd_event_source_disable_unref(p->drain_timer);
         task_io_free(p->io, service ? service->host.transport : NULL);
         oci_spec_free(p->spec);
@@ -277,6 +279,14 @@ void task_process_exited(TaskProcess *p, uint32_t status)
         task_state_save(service);
         release_waiters(p);
         task_service_changed(service);
+}
+
+void task_process_give_up(TaskProcess *p)
+{
+        p->phase = TASK_STOPPED;
+        p->exit_status = 128 + SIGKILL;
+        p->exited_at = now_realtime_usec();
+        release_waiters(p);
 }
 
 static void on_waited(TaskOp *op, int error, const char *text, const void *message)

@@ -147,8 +147,12 @@ void task_process_release(TaskProcess *p)
 
 void task_release(Task *task)
 {
-        for (TaskProcess *p = task->execs; p; p = p->next)
+        for (TaskProcess *p = task->execs; p; p = p->next) {
+                /* What it was waiting for has come to an end with the container. */
+                if (p->deleting)
+                        task_process_answer_delete(p);
                 task_process_release(p);
+        }
         task_process_release(&task->init);
 }
 
@@ -434,7 +438,9 @@ void task_service_guest_gone(TaskService *service)
 
         for (Task *t = service->tasks; t; t = t->next) {
                 for (TaskProcess *p = t->execs; p; p = p->next)
-                        if (!p->dead && (p->phase == TASK_RUNNING || p->phase == TASK_STARTING))
+                        if (!p->dead && p->phase == TASK_CREATED)
+                                task_process_give_up(p);
+                        else if (!p->dead)
                                 task_process_exited(p, 128 + SIGKILL);
                 if (!t->init.dead && t->init.phase != TASK_STOPPED && t->init.phase != TASK_CREATING)
                         task_process_exited(&t->init, 128 + SIGKILL);
