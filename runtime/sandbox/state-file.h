@@ -13,8 +13,9 @@
 #define SANDBOX_STATE_VERSION 1U
 #define SANDBOX_STATE_FILE "sandbox.state"
 #define MACHINE_STATE_FILE "vmm.state"
-/* Of the layer above: tasks of callers. */
+/* Of the layer above: tasks of callers, and where they are asked for. */
 #define TASK_STATE_FILE "task.state"
+#define TASK_SOCKET_NAME "task.sock"
 
 typedef struct ContainerStateEntry {
         char *name;

@@ -10,6 +10,7 @@
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "runtime/sandbox/sandbox-guest.h"
+#include "runtime/sandbox/state-file.h"
 #include "runtime/vmm/unix-socket.h"
 
 struct TaskSocket {

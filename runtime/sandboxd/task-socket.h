@@ -9,8 +9,6 @@
 #include "runtime/sandbox/sandbox.h"
 #include "runtime/task/task.h"
 
-#define TASK_SOCKET_NAME "task.sock"
-
 typedef struct TaskSocket TaskSocket;
 
 /* From SandboxHandlers.on_guest. Clients can connect when it returns. */

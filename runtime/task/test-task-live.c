@@ -343,8 +343,27 @@ static void with_output_that_nobody_reads(void)
         safe_close(out);
 }
 
+/* Mounts that the supervisor has made for a container. */
+static unsigned n_mounts(const char *id)
+{
+        Containerd__Task__V2__ConnectRequest q = CONTAINERD__TASK__V2__CONNECT_REQUEST__INIT;
+        Containerd__Task__V2__ConnectResponse *a;
+        _cleanup_free_ char *text = NULL;
+        char path[64], name[64];
+        unsigned n = 0;
+
+        CALL("Connect", q, &containerd__task__v2__connect_response__descriptor, &a);
+        snprintf(path, sizeof(path), "/proc/%u/mountinfo", a->shim_pid);
+        ASSERT_OK(read_file_at(AT_FDCWD, path, MIB(4), &text, NULL));
+        snprintf(name, sizeof(name), RUN_DIR "/shared/%s.", id);
+        for (const char *p = text; (p = strstr(p, name)); p++)
+                n++;
+        return n;
+}
+
 static void with_many(void)
 {
+        ASSERT_EQ(n_mounts("db"), 1);
         for (unsigned i = 0; i < 20; i++) {
                 int out = open_reader();
 
@@ -354,6 +373,7 @@ static void with_many(void)
                 expect_output(out, "late\n");
                 delete("late", "");
         }
+        ASSERT_EQ(n_mounts("late"), 0);
 }
 
 /* The machine ends under a container: whoever waits is told before the connection is. */
@@ -379,6 +399,20 @@ static void without_machine(void)
         client = safe_close(client);
         wait_until(unit_is, "failed", "unit");
         ASSERT_EQ(system("systemctl reset-failed kata-sandbox@" ID), 0);
+}
+
+/* "systemctl stop" ends the containers, and tells whoever waits. */
+static void stopped_by_an_operator(void)
+{
+        systemctl("start");
+        ASSERT_TRUE(connects(RUN_DIR "/task.sock"));
+        create("db", "", "");
+        start("db", "");
+        systemctl("stop --no-block");
+        ASSERT_TRUE(wait_for("db", "") > 128);
+        client = safe_close(client);
+        wait_until(unit_is, "inactive", "unit");
+        ASSERT_EQ(access(RUN_DIR, F_OK), -1);
 }
 
 static void define(void)
@@ -439,6 +473,8 @@ int main(int argc, char *argv[])
         with_many();
         to_the_end();
 
+        define();
+        stopped_by_an_operator();
         define();
         without_machine();
 
