@@ -235,7 +235,7 @@ int verb_kill(const Options *o, char **reterr_message)
                 return error_setf(reterr_message, -ESRCH, "container not running");
 
         session_begin(c.session, NULL, NULL);
-        r = agent_signal_process(session_client(c.session), o->id, o->all, o->signal, CALL_TIMEOUT,
+        r = agent_signal_process(session_client(c.session), o->id, o->all ? "" : NULL, o->signal, CALL_TIMEOUT,
                                  session_on_reply, c.session);
         return session_finish(c.session, r, reterr_message);
 }
