@@ -42,6 +42,7 @@ static const PropSpec specs[_UNIT_PROP_MAX] = {
         [UNIT_PROP_BEFORE] = { "Before", PROP_STRINGS },
         [UNIT_PROP_COLLECT_MODE] = { "CollectMode", PROP_STRING },
         [UNIT_PROP_ADD_REF] = { "AddRef", PROP_BOOL },
+        [UNIT_PROP_DELEGATE] = { "Delegate", PROP_BOOL },
         [UNIT_PROP_SEND_SIGHUP] = { "SendSIGHUP", PROP_BOOL },
         [UNIT_PROP_TASKS_MAX] = { "TasksMax", PROP_U64 },
         [UNIT_PROP_OOM_POLICY] = { "OOMPolicy", PROP_STRING, .needs = UNIT_FEATURE_OOM_POLICY },

@@ -29,6 +29,7 @@ typedef enum UnitPropId {
         UNIT_PROP_BEFORE,               /* strings */
         UNIT_PROP_COLLECT_MODE,         /* string */
         UNIT_PROP_ADD_REF,              /* bool; only on a message bus */
+        UNIT_PROP_DELEGATE,             /* bool */
         UNIT_PROP_SEND_SIGHUP,          /* bool */
         UNIT_PROP_TASKS_MAX,            /* uint64 */
         UNIT_PROP_OOM_POLICY,           /* string */

@@ -266,6 +266,9 @@ static int scope_fill_props(UnitBus *bus, const ScopeParams *p, UnitProps *props
         /* The reference keeps the unit loaded until we have seen its end. Needs a unique name. */
         if (r >= 0 && unit_bus_is_message_bus(bus))
                 r = unit_props_add_bool(props, UNIT_PROP_ADD_REF, true);
+        /* AttachProcessesToUnit, for the processes that stand for containers, wants it. Nobody makes cgroups below. */
+        if (r >= 0)
+                r = unit_props_add_bool(props, UNIT_PROP_DELEGATE, true);
         if (r >= 0)
                 r = unit_props_add_bool(props, UNIT_PROP_SEND_SIGHUP, false);
         if (r >= 0 && p->tasks_max > 0)
