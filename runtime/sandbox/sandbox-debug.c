@@ -17,7 +17,7 @@
 #include "basic/log.h"
 #include "runtime/agent-client/splice.h"
 #include "runtime/sandbox/sandbox-internal.h"
-#include "runtime/vmm/unix-socket.h"
+#include "basic/unix-socket.h"
 
 #define DEBUG_SOCKET_NAME "debug.sock"
 

@@ -14,7 +14,7 @@
 #include "proto/health.pb-c.h"
 #include "proto/notify.h"
 #include "runtime/sandbox/sandbox-internal.h"
-#include "runtime/vmm/unix-socket.h"
+#include "basic/unix-socket.h"
 
 /* How long the machine's own end may take to become known after the agent's connection broke. */
 #define LOST_GRACE (300 * USEC_PER_MSEC)

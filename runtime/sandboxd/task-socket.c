@@ -9,9 +9,9 @@
 #include "basic/error.h"
 #include "basic/fd.h"
 #include "basic/log.h"
+#include "basic/unix-socket.h"
 #include "runtime/sandbox/sandbox-guest.h"
 #include "runtime/sandbox/state-file.h"
-#include "runtime/vmm/unix-socket.h"
 
 struct TaskSocket {
         Sandbox *sandbox;

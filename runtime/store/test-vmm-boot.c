@@ -22,7 +22,7 @@
 #include "runtime/store/virtiofsd.h"
 #include "runtime/vmm/host-caps.h"
 #include "runtime/vmm/qmp.h"
-#include "runtime/vmm/unix-socket.h"
+#include "basic/unix-socket.h"
 #include "runtime/vmm/vmm-internal.h"
 #include "runtime/vmm/vmm.h"
 #include "runtime/vmm/vsock-cid.h"

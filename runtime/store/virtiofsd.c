@@ -18,7 +18,7 @@
 #include "basic/parse.h"
 #include "runtime/vmm/line-stream.h"
 #include "runtime/vmm/spawn.h"
-#include "runtime/vmm/unix-socket.h"
+#include "basic/unix-socket.h"
 
 #define SOCKET_NAME "virtiofsd.sock"
 

@@ -11,7 +11,7 @@
 #include "runtime/vmm/cmdline.h"
 #include "runtime/vmm/qemu-cmdline.h"
 #include "runtime/vmm/qmp.h"
-#include "runtime/vmm/unix-socket.h"
+#include "basic/unix-socket.h"
 #include "runtime/vmm/vmm-internal.h"
 
 #define COMMAND_TIMEOUT (10 * USEC_PER_SEC)

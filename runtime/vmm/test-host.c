@@ -10,7 +10,7 @@
 #include "basic/test.h"
 #include "runtime/vmm/host-caps.h"
 #include "runtime/vmm/line-stream.h"
-#include "runtime/vmm/unix-socket.h"
+#include "basic/unix-socket.h"
 #include "runtime/vmm/vmm-state.h"
 #include "runtime/vmm/vsock-cid.h"
 

@@ -11,7 +11,7 @@
 
 #include "basic/error.h"
 #include "basic/fd.h"
-#include "runtime/vmm/unix-socket.h"
+#include "basic/unix-socket.h"
 #include "runtime/vmm/vmm-internal.h"
 
 static const char *const vmm_phase_table[_VMM_PHASE_MAX] = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* UNIX sockets below a directory descriptor: see unix-socket.h. */
 
-#include "runtime/vmm/unix-socket.h"
+#include "basic/unix-socket.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
