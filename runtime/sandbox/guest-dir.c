@@ -62,11 +62,11 @@ static int try_open(const char *wanted, const char *run_dir, GuestDir *ret, char
         if (!same_directory(real, fd))
                 return -EAGAIN;
 
-        if (asprintf(&reference, "%s/" GUEST_REFERENCE, run_dir) < 0) {
+        if (run_dir && asprintf(&reference, "%s/" GUEST_REFERENCE, run_dir) < 0) {
                 reference = NULL;
                 return -ENOMEM;
         }
-        r = symlink_atomic(real, reference);
+        r = reference ? symlink_atomic(real, reference) : 0;
         if (r < 0)
                 return error_setf(reterr_message, r, "%s can not be made: %s", reference,
                                   strerror(-r));

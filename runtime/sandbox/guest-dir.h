@@ -35,7 +35,8 @@ typedef struct GuestDirPlaces {
 /*
  * Resolves the directory (own: that of the sandbox, or NULL), locks it, leaves the reference in run_dir and
  * completes kernel, image and image_parameters of node. The directory of a sandbox overrides the node's
- * files; files that the node names override its directory. places may be NULL.
+ * files; files that the node names override its directory. places may be NULL. run_dir NULL: no reference, for
+ * those who only look while they hold the lock.
  */
 int guest_dir_open(const GuestDirPlaces *places, NodeConf *node, const char *own, const char *run_dir,
                    GuestDir *ret, char **reterr_message);

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sandboxes of containers: see container-sandbox.h. */
+
+#include "runtime/cli/container-sandbox.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "basic/error.h"
+#include "basic/fd.h"
+#include "basic/limits.h"
+#include "basic/strv.h"
+#include "runtime/cli/container-store.h"
+#include "runtime/cli/task-client.h"
+#include "runtime/unit/service-control.h"
+#include "runtime/unit/unit-name.h"
+
+/* A boot under emulation, with everything that may be slow beside it. */
+#define START_USEC (180 * USEC_PER_SEC)
+#define STOP_USEC (90 * USEC_PER_SEC)
+
+int sandbox_name_for(const char *root, const char *id, char **ret, char **reterr_message)
+{
+        const char *namespace = strrchr(root, '/');
+        char *name;
+
+        namespace = namespace ? namespace + 1 : root;
+        if (streq(root, DEFAULT_ROOT))
+                name = strdup(id);
+        else if (asprintf(&name, "%s:%s", namespace, id) < 0)
+                name = NULL;
+        if (!name)
+                return -ENOMEM;
+        if (!sandbox_name_is_valid(name)) {
+                int r = error_setf(reterr_message, -EINVAL, "'%s' can not be the name of a sandbox: the last component of "
+                                   "--root and the container's ID are letters, digits, '.', '_' and '-'", name);
+
+                free(name);
+                return r;
+        }
+        *ret = name;
+        return 0;
+}
+
+static int lock_path(const char *root, const char *sandbox, char **ret)
+{
+        /* No container has a name like this. */
+        if (asprintf(ret, "%s/.sandbox-%s", root, sandbox) < 0) {
+                *ret = NULL;
+                return -ENOMEM;
+        }
+        return 0;
+}
+
+static bool same_file(const char *path, int fd)
+{
+        struct stat a, b;
+
+        return stat(path, &a) >= 0 && fstat(fd, &b) >= 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+int sandbox_lock(const char *root, const char *sandbox, int *ret_fd, char **reterr_message)
+{
+        _cleanup_free_ char *path = NULL;
+        int r = lock_path(root, sandbox, &path);
+
+        while (r >= 0) {
+                _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+                if (fd < 0 || flock(fd, LOCK_EX) < 0) {
+                        if (errno != EINTR)
+                                r = negative_errno();
+                } else if (same_file(path, fd)) {
+                        *ret_fd = TAKE_FD(fd);
+                        return 0;
+                }
+        }
+        return error_setf(reterr_message, r, "%s: %s", path ? path : root, strerror(-r));
+}
+
+/* Without containers in it: those come through the supervisor's Task service. */
+static int write_definition(const char *sandbox, const SandboxSizes *sizes, char **reterr_message)
+{
+        _cleanup_free_ char *dir = NULL, *path = NULL, *text = NULL, *memory = NULL, *vcpus = NULL;
+        int r;
+
+        if (asprintf(&dir, "%s/%s", RUNDIR, sandbox) < 0) {
+                dir = NULL;
+                return -ENOMEM;
+        }
+        if (asprintf(&path, "%s/sandbox.conf", dir) < 0) {
+                path = NULL;
+                return -ENOMEM;
+        }
+        if (asprintf(&memory, sizes->memory ? "Memory=%" PRIu64 "M\n" : "", sizes->memory / MIB(1)) < 0) {
+                memory = NULL;
+                return -ENOMEM;
+        }
+        if (asprintf(&vcpus, sizes->vcpus ? "VCPUs=%u\n" : "", sizes->vcpus) < 0) {
+                vcpus = NULL;
+                return -ENOMEM;
+        }
+        if (asprintf(&text, "# Made by kata-runtime.\n[Sandbox]\n%s%s", memory, vcpus) < 0) {
+                text = NULL;
+                return -ENOMEM;
+        }
+
+        r = mkdir_p(dir, 0700);
+        if (r >= 0)
+                r = write_file_atomic(path, text, strlen(text), 0600);
+        return r < 0 ? error_setf(reterr_message, r, "%s: %s", path, strerror(-r)) : 0;
+}
+
+int sandbox_ensure(const char *sandbox, const SandboxSizes *sizes, char **reterr_message)
+{
+        _cleanup_free_ char *unit = NULL;
+        TaskClient *client;
+        int r;
+
+        if (task_client_connect(sandbox, &client, NULL) >= 0) {
+                task_client_free(client);
+                return 0;
+        }
+        r = unit_name_service(sandbox, &unit);
+        if (r >= 0)
+                r = write_definition(sandbox, sizes, reterr_message);
+        if (r >= 0)
+                r = service_start(unit, START_USEC, reterr_message);
+        if (r < 0) {
+                /* Nothing of it stays: the caller tries again, or not at all. */
+                if (unit) {
+                        (void) service_stop(unit, STOP_USEC, NULL);
+                        service_reset_failed(unit);
+                }
+                return r;
+        }
+        return 1;
+}
+
+static int is_used(const char *root, const char *sandbox, char **reterr_message)
+{
+        _cleanup_(strv_done) Strv ids = {};
+        const char *id;
+        int r = store_list(root, &ids, reterr_message);
+
+        if (r < 0)
+                return r;
+        STRV_FOREACH(id, &ids) {
+                _cleanup_(record_done) ContainerRecord record = {};
+                StoreEntry entry = STORE_ENTRY_NULL;
+                char *path = NULL;
+                bool used;
+
+                /* Without its lock: who holds one may wait for ours. Records are written as a whole. */
+                if (asprintf(&path, "%s/%s", root, id) < 0)
+                        return -ENOMEM;
+                entry.path = path;
+                entry.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                used = entry.fd >= 0 && record_load(&entry, &record, NULL) >= 0 && streq(record.sandbox, sandbox);
+                store_entry_done(&entry);
+                if (used)
+                        return 1;
+        }
+        return 0;
+}
+
+int sandbox_release(const char *root, const char *sandbox, char **reterr_message)
+{
+        _cleanup_free_ char *unit = NULL, *path = NULL;
+        int r = is_used(root, sandbox, reterr_message);
+
+        if (r != 0)
+                return r;
+        r = unit_name_service(sandbox, &unit);
+        if (r >= 0)
+                r = service_stop(unit, STOP_USEC, reterr_message);
+        if (r >= 0)
+                r = lock_path(root, sandbox, &path);
+        if (r >= 0)
+                (void) unlink(path);
+        return r;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The sandbox of containers of the command line: a unit that the first container starts and the last one that
+ * is deleted stops. One lock for each, so that pods start side by side.
+ */
+
+#include "basic/cleanup.h"
+
+#define DEFAULT_ROOT "/run/kata-runtime"
+
+/*
+ * Name of the sandbox of a pod or a single container: its id, for another root than the default with the root's
+ * last component as namespace, so that "--root /run/containerd/runc/moby" is "moby:ID". New string; -EINVAL.
+ */
+int sandbox_name_for(const char *root, const char *id, char **ret, char **reterr_message);
+
+/* Holds the lock until it is closed. */
+int sandbox_lock(const char *root, const char *sandbox, int *ret_fd, char **reterr_message);
+
+/* 0: what the node's configuration says. */
+typedef struct SandboxSizes {
+        uint64_t memory;        /* bytes, whole MiB */
+        unsigned vcpus;
+} SandboxSizes;
+
+/* With the lock. 1: it was started, 0: it ran already. */
+int sandbox_ensure(const char *sandbox, const SandboxSizes *sizes, char **reterr_message);
+/* With the lock: stops it unless one of the containers in root is in it, and forgets the lock. */
+int sandbox_release(const char *root, const char *sandbox, char **reterr_message);

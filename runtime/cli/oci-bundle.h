@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The bundle of a container as the command line needs it: the few properties that decide what is started on the
+ * host. The supervisor reads and checks the whole. Facts: runtime-spec 1.2, config.md; the annotations are those of
+ * containerd's CRI plug-in and of CRI-O, which podman sets, too.
+ */
+
+#include <json-c/json.h>
+
+#include "basic/cleanup.h"
+
+typedef struct OciBundle {
+        char *path;             /* absolute, without symlinks */
+        char *rootfs;           /* absolute */
+        json_object *config;
+} OciBundle;
+
+/* path: NULL for the current directory. Errors name file and property. */
+int bundle_open(const char *path, OciBundle *ret, char **reterr_message);
+void bundle_done(OciBundle *bundle);
+
+const char *bundle_version(const OciBundle *bundle);
+bool bundle_terminal(const OciBundle *bundle);
+/* process.consoleSize; 0, 0 if there is none. */
+void bundle_console_size(const OciBundle *bundle, uint16_t *ret_rows, uint16_t *ret_columns);
+/* NULL if there is none. */
+json_object *bundle_annotations(const OciBundle *bundle);
+/* The container that this one shares a sandbox with; NULL: it has one of its own. */
+const char *bundle_pod(const OciBundle *bundle, const char *id);
+/* linux.resources: memory.limit in bytes, processors of cpu.quota and cpu.period rounded up; 0: no limit. */
+void bundle_limits(const OciBundle *bundle, uint64_t *ret_memory, unsigned *ret_cpus);
+/* The object "process", or NULL. */
+json_object *bundle_process(const OciBundle *bundle);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The Task service of a sandbox, one call after the other: for commands that ask, get an answer and end. Errors
+ * carry the service's text.
+ */
+
+#include "basic/parse.h"
+#include "proto/pb-arena.h"
+#include "proto/task.pb-c.h"
+
+typedef struct TaskClient TaskClient;
+
+/* -ENOENT: the sandbox is not there, or does not serve; -ECONNREFUSED: its supervisor is away at present. */
+int task_client_connect(const char *sandbox, TaskClient **ret, char **reterr_message);
+TaskClient *task_client_free(TaskClient *client);
+DEFINE_CLEANUP_FUNC(TaskClient *, task_client_free)
+
+/*
+ * arena and descriptor may be NULL: nobody wants the answer. ret is unpacked into arena. -ETIMEDOUT after timeout.
+ */
+int task_client_call(TaskClient *client, const char *method, const ProtobufCMessage *request, usec_t timeout,
+                     PbArena *arena, const ProtobufCMessageDescriptor *descriptor, void *ret,
+                     char **reterr_message);

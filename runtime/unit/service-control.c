@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Blocking operations on units: see service-control.h. The peer is the service manager. */
+
+#include "runtime/unit/service-control.h"
+
+#include "basic/error.h"
+#include "runtime/unit/job.h"
+
+#define MANAGER "org.freedesktop.systemd1"
+#define MANAGER_PATH "/org/freedesktop/systemd1"
+#define MANAGER_INTERFACE "org.freedesktop.systemd1.Manager"
+
+typedef struct Wait {
+        sd_event *event;
+        int error;
+        char *message;
+} Wait;
+
+static void on_done(UnitJob *job, const UnitJobOutcome *outcome, void *userdata)
+{
+        Wait *w = userdata;
+
+        w->error = outcome->error;
+        if (outcome->error < 0 && outcome->message)
+                w->message = strdup(outcome->message);
+        (void) sd_event_exit(w->event, 0);
+}
+
+static int run_job(const char *verb, const char *unit, usec_t timeout, char **reterr_message)
+{
+        Wait w = { .error = -EIO };
+        UnitBus *bus = NULL;
+        UnitJob *job = NULL;
+        int r;
+
+        r = sd_event_new(&w.event);
+        if (r >= 0)
+                r = unit_bus_open_system(w.event, &bus, reterr_message);
+        if (r >= 0)
+                r = unit_job_begin_verb(bus, verb, unit, "replace", timeout, on_done, &w, &job, reterr_message);
+        if (r >= 0)
+                r = sd_event_loop(w.event);
+        if (r >= 0) {
+                r = w.error;
+                if (r < 0)
+                        (void) error_setf(reterr_message, r, "%s", error_text(w.message, r));
+        }
+        unit_job_free(job);
+        unit_bus_unref(bus);
+        sd_event_unref(w.event);
+        free(w.message);
+        return r;
+}
+
+static char *status_text(const char *unit)
+{
+        _cleanup_free_ char *path = NULL;
+        sd_bus *bus = NULL;
+        char *text = NULL;
+
+        if (sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path) < 0)
+                return NULL;
+        if (sd_bus_open_system(&bus) >= 0)
+                (void) sd_bus_get_property_string(bus, MANAGER, path, "org.freedesktop.systemd1.Service",
+                                                  "StatusText", NULL, &text);
+        sd_bus_flush_close_unref(bus);
+        return text;
+}
+
+int service_start(const char *unit, usec_t timeout, char **reterr_message)
+{
+        _cleanup_free_ char *message = NULL, *status = NULL;
+        const char *reason;
+        int r = run_job("StartUnit", unit, timeout, &message);
+
+        if (r >= 0)
+                return r;
+        status = status_text(unit);
+        reason = status ? startswith(status, "Failed: ") : NULL;
+        if (!isempty(reason))
+                return error_setf(reterr_message, r, "%s: %s", unit, reason);
+        return error_setf(reterr_message, r, "%s can not be started: %s", unit, error_text(message, r));
+}
+
+int service_stop(const char *unit, usec_t timeout, char **reterr_message)
+{
+        _cleanup_free_ char *message = NULL;
+        int r = run_job("StopUnit", unit, timeout, &message);
+
+        if (r >= 0 || r == -ENOENT)
+                return 0;
+        return error_setf(reterr_message, r, "%s can not be stopped: %s", unit, error_text(message, r));
+}
+
+static int call_manager(const char *member, char **reterr_message, const char *types, const char *unit,
+                        const char *subcgroup, uint32_t pid)
+{
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus *bus = NULL;
+        int r = sd_bus_open_system(&bus);
+
+        if (r < 0)
+                return error_setf(reterr_message, r, "the system bus can not be reached: %s", strerror(-r));
+        if (subcgroup)
+                r = sd_bus_call_method(bus, MANAGER, MANAGER_PATH, MANAGER_INTERFACE, member, &error, NULL, types,
+                                       unit, subcgroup, 1, pid);
+        else
+                r = sd_bus_call_method(bus, MANAGER, MANAGER_PATH, MANAGER_INTERFACE, member, &error, NULL, types,
+                                       unit);
+        if (r < 0)
+                (void) error_setf(reterr_message, r, "%s: %s: %s", unit, member,
+                                  error.message ? error.message : strerror(-r));
+        sd_bus_error_free(&error);
+        sd_bus_flush_close_unref(bus);
+        return r < 0 ? r : 0;
+}
+
+void service_reset_failed(const char *unit)
+{
+        (void) call_manager("ResetFailedUnit", NULL, "s", unit, NULL, 0);
+}
+
+int service_attach(const char *unit, pid_t pid, char **reterr_message)
+{
+        return call_manager("AttachProcessesToUnit", reterr_message, "ssau", unit, "", (uint32_t) pid);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Units of sandboxes for command line tools: each function makes a connection of its own, waits for the answer and
+ * for the job, and says in one line what went wrong.
+ */
+
+#include <sys/types.h>
+
+#include "basic/parse.h"
+
+/*
+ * Starts the service and waits until it is ready. On failure the text has what the service itself said last
+ * (StatusText=), which is the reason.
+ */
+int service_start(const char *unit, usec_t timeout, char **reterr_message);
+/* Stops it and waits for the end. One that is not loaded is success. */
+int service_stop(const char *unit, usec_t timeout, char **reterr_message);
+/* So that a unit that failed does not stay in the way. */
+void service_reset_failed(const char *unit);
+/* Puts a process into the cgroup of a scope or service. */
+int service_attach(const char *unit, pid_t pid, char **reterr_message);

@@ -1,0 +1,126 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# kata-runtime as an OCI runtime: create, start, state, kill, delete, exec, run and the rest, called as its
+# callers do.
+set -euo pipefail
+# shellcheck source=tests/live/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+RT=kata-runtime
+
+# detached COMMAND...: for what leaves a process behind that has our standard streams.
+detached() {
+        "$@" </dev/null >"$T_WORK/detached.out" 2>"$T_WORK/detached.err" ||
+                fail "'$*' ended with status $?: $(cat "$T_WORK/detached.err")"
+}
+
+# bundle NAME COMMAND [JQ-FILTER]: a bundle below $T_WORK.
+bundle() {
+        local dir=$T_WORK/$1
+        mkdir -p "$dir"
+        busybox_root "$dir/rootfs"
+        (cd "$dir" && "$RT" spec)
+        jq --arg command "$2" ".process.terminal = false | .process.args = [\"/bin/sh\", \"-c\", \$command]
+                | .root.readonly = false | ${3:-.}" "$dir/config.json" >"$dir/new"
+        mv "$dir/new" "$dir/config.json"
+        # Whatever happens, it is deleted in the end.
+        echo "$1" >>"$T_WORK/sandboxes"
+        trap 'for b in "$T_WORK"/*/config.json; do "$RT" delete --force "$(basename "$(dirname "$b")")"; done' EXIT
+}
+
+status_of() {
+        "$RT" state "$1" | jq -r .status
+}
+
+is_status() {
+        [[ $(status_of "$1") == "$2" ]]
+}
+
+# The shim is reaped by whoever the runtime's parent is; here that is this shell.
+life() {
+        bundle oci1 'echo out; echo err >&2; cat; exit 7'
+        assert_status 1 "$RT" state oci1
+        assert_contains "$RUN_OUTPUT" 'container "oci1" does not exist'
+        mkfifo "$T_WORK/in"
+        exec 7<>"$T_WORK/in"
+        "$RT" create --bundle "$T_WORK/oci1" --pid-file "$T_WORK/pid" oci1 <"$T_WORK/in" >"$T_WORK/out" 2>"$T_WORK/err"
+        local pid
+        pid=$(cat "$T_WORK/pid")
+        assert_eq "$(cat "/proc/$pid/comm")" kata-shim
+        assert_contains "$(cat "/proc/$pid/cgroup")" kata-vm-oci1.scope
+        assert_eq "$(status_of oci1)" created
+        assert_eq "$("$RT" state oci1 | jq -r '[.pid, .bundle] | @tsv')" "$pid"$'\t'"$T_WORK/oci1"
+        assert_status 1 "$RT" create --bundle "$T_WORK/oci1" oci1
+        assert_contains "$RUN_OUTPUT" 'already exists'
+        assert_status 0 "$RT" start oci1
+        assert_status 1 "$RT" start oci1
+        echo 'some input' >&7
+        wait_for 20 "the echo" grep -q 'some input' "$T_WORK/out"
+        assert_status 1 "$RT" delete oci1
+        assert_contains "$RUN_OUTPUT" 'cannot delete container oci1 that is not stopped: running'
+        assert_contains "$("$RT" list)" oci1
+        assert_eq "$("$RT" ps --format json oci1)" "[$pid]"
+        exec 7>&-
+        wait_for 20 "the end" is_status oci1 stopped
+        wait_for 10 "the shim to end" [ ! -e "/proc/$pid" ]
+        assert_eq "$(cat "$T_WORK/out")" $'out\nsome input'
+        assert_contains "$(cat "$T_WORK/err")" err
+        assert_status 1 "$RT" kill oci1 TERM
+        assert_contains "$RUN_OUTPUT" 'container not running'
+        assert_status 0 "$RT" delete oci1
+        assert_status 1 "$RT" delete oci1
+        assert_status 0 "$RT" delete --force oci1
+        [[ $(systemctl is-active kata-sandbox@oci1) != active ]] || fail "the sandbox still runs"
+}
+
+exit_codes() {
+        bundle oci2 'exit 3'
+        assert_status 3 "$RT" run --bundle "$T_WORK/oci2" oci2
+        jq '.process.args = ["/bin/missing"]' "$T_WORK/oci2/config.json" >"$T_WORK/new"
+        mv "$T_WORK/new" "$T_WORK/oci2/config.json"
+        assert_fails "$RT" --log "$T_WORK/log" --log-format json run --bundle "$T_WORK/oci2" oci2
+        assert_match "$(jq -r .msg "$T_WORK/log")" 'no such file or directory|executable file not found'
+        assert_eq "$(jq -s length "$T_WORK/log")" 1
+        assert_eq "$("$RT" list --quiet)" ''
+}
+
+execs() {
+        bundle oci3 'exec sleep 1000'
+        detached "$RT" run --detach --bundle "$T_WORK/oci3" oci3
+        assert_status 5 "$RT" exec oci3 /bin/sh -c 'echo hello; exit 5'
+        assert_contains "$RUN_OUTPUT" hello
+        assert_status 0 "$RT" exec --user 1000:1001 --env A=b --cwd /tmp oci3 /bin/sh -c 'id -u; id -g; echo $A; pwd'
+        assert_contains "$RUN_OUTPUT" $'1000\n1001\nb\n/tmp'
+        assert_status 255 "$RT" exec oci3 /bin/missing
+        assert_status 255 "$RT" exec nobody /bin/true
+        echo 'cat >/tmp/got; wc -c </tmp/got' >"$T_WORK/script"
+        head -c 300000 /dev/urandom >"$T_WORK/data"
+        "$RT" exec oci3 /bin/sh -c 'cat | wc -c' <"$T_WORK/data" >"$T_WORK/count"
+        assert_eq "$(tr -d ' ' <"$T_WORK/count")" 300000
+        jq -n '{cwd: "/", args: ["/bin/sleep", "1000"], env: ["PATH=/bin"], user: {uid: 0, gid: 0}}' >"$T_WORK/process"
+        detached "$RT" exec --process "$T_WORK/process" --detach --pid-file "$T_WORK/pid" oci3
+        kill -TERM "$(cat "$T_WORK/pid")"
+        wait_for 20 "the exec to end" [ ! -e "/proc/$(cat "$T_WORK/pid")" ]
+        assert_status 0 "$RT" pause oci3
+        assert_eq "$(status_of oci3)" paused
+        assert_status 255 "$RT" exec oci3 /bin/true
+        assert_status 0 "$RT" resume oci3
+        assert_status 0 "$RT" update --memory 64M --pids-limit 50 oci3
+        assert_status 0 "$RT" kill oci3 KILL
+        wait_for 20 "the end" is_status oci3 stopped
+        assert_status 0 "$RT" delete oci3
+}
+
+forced() {
+        bundle oci4 'trap "" TERM; while :; do sleep 1; done'
+        detached "$RT" run --detach --bundle "$T_WORK/oci4" oci4
+        kill -KILL "$(unit_property kata-vm-oci4.scope MainPID 2>/dev/null || true)" 2>/dev/null || true
+        assert_status 0 "$RT" delete --force oci4
+        assert_status 1 "$RT" state oci4
+}
+
+t "life of a container" life
+t "exit codes and errors of run" exit_codes
+t "further processes" execs
+t "delete --force" forced
