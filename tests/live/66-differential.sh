@@ -61,6 +61,8 @@ read_known() {
                 fi
                 case $condition in
                 '' | "$D_RELEASE" | "$D_NODE") ;;
+                /*) [[ -e $condition ]] || continue ;;
+                '!'/*) [[ ! -e ${condition:1} ]] || continue ;;
                 *) continue ;;
                 esac
                 D_KNOWN_CASES+=("$cases")
