@@ -118,6 +118,8 @@ run_bundle() {
                 { { rc=0; ("$@") </dev/null 2>&3 3>&- || rc=$?; echo "$rc" >"$out.status"; } |
                         cat >"$out.raw"; } 3>&1 | cat >"$out.err"
         else
+                # A pipe, as the output: the streams are looked at.
+                # shellcheck disable=SC2002
                 { { rc=0; cat "$input" | ("$@") 2>&3 3>&- || rc=$?; echo "$rc" >"$out.status"; } |
                         cat >"$out.raw"; } 3>&1 | cat >"$out.err"
         fi
@@ -178,7 +180,7 @@ our_run() {
 
 # compare_case NAME: false if there is a difference that nobody knows.
 compare_case() {
-        local name=$1 dir=$T_WORK/bundle key crun ours bad=0
+        local name=$1 dir=$T_WORK/bundle key crun ours left bad=0
         echo "$name" >>"$T_DIR/cases-run"
         make_bundle "$name" "$dir" || { echo "$name: the bundle can not be made"; return 1; }
         run_bundle "$name" "$T_WORK/crun" crun_run "$dir" "$name"
@@ -205,11 +207,11 @@ compare_case() {
                         "$(tail -n 1 "$T_WORK/ours.err")" | tee -a "${D_REPORT:-/dev/null}"
         fi
         # What a runtime leaves behind is found by the leak check of the suite, but for this.
-        [[ -z $(ls "$T_WORK/crun-root" "$T_WORK/our-root" 2>/dev/null | grep -v :) ]] || {
-                echo "$name: a container is left"
-                ls "$T_WORK/crun-root" "$T_WORK/our-root"
+        left=$(find "$T_WORK/crun-root" "$T_WORK/our-root" -mindepth 1 -maxdepth 1 -not -name '.*' 2>/dev/null || true)
+        if [[ -n $left ]]; then
+                echo "$name: a container is left: $left"
                 bad=1
-        }
+        fi
         return "$bad"
 }
 
@@ -244,7 +246,7 @@ compare_group() {
                 compare_case "$name" || failed+=("$name")
         done
         find "$D_CGROUP" -depth -type d -exec rmdir {} + 2>/dev/null || true
-        ((ran > 0)) || skip "no bundle of this group can run here${missing:+, no controller '$missing'}"
+        ((ran > 0)) || skip "no bundle of this group can run here${missing:+ (no controller $missing)}"
         echo "$ran bundles"
         [[ ! -e /tmp/differential-escape ]] || fail "a mount point was made outside of a root directory"
         ((${#failed[@]} == 0)) || fail "${#failed[@]} of $ran bundles differ: ${failed[*]}"
