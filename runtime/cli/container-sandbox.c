@@ -35,8 +35,9 @@ int sandbox_name_for(const char *root, const char *id, char **ret, char **reterr
         if (!name)
                 return -ENOMEM;
         if (!sandbox_name_is_valid(name)) {
-                int r = error_setf(reterr_message, -EINVAL, "'%s' can not be the name of a sandbox: the last component of "
-                                   "--root and the container's ID are letters, digits, '.', '_' and '-'", name);
+                int r = error_setf(reterr_message, -EINVAL, "'%s' can not be the name of a sandbox: the last "
+                                   "component of --root and the container's ID are letters, digits, '.', '_' and "
+                                   "'-'", name);
 
                 free(name);
                 return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * kata-runtime logs: the journal of one sandbox. journalctl -u kata-sandbox@ID can do the same; this knows the
- * components. Only entries of the sandbox's own unit are shown: anybody may write KATA_SANDBOX_ID= into an entry of his.
+ * components. Only entries of the sandbox's own unit are shown: anybody may write KATA_SANDBOX_ID= into one.
  */
 
 #include <inttypes.h>
