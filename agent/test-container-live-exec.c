@@ -426,6 +426,9 @@ TEST(exec_terminal)
         ASSERT_OK(exec_create(&x));
         run_until(&run, &x.started);
         ASSERT_EQ(x.error, 0);
+        /* The terminal echoes: not in between. */
+        while (!strstr(x.output, "\n1000\r\n"))
+                ASSERT_OK(loop_run_once(run.loop, 1000));
         ASSERT_EQ(write(x.output_fd, "word\n\004", 6), 6);
         run_until(&run, &x.exited);
         ASSERT_EQ(x.status, 0);
