@@ -70,6 +70,7 @@ static const struct {
         { AGENT, "SetPolicy", "grpc.SetPolicyRequest", ALLOWED },
 
         { EXTENSION, "AttachStdio", "kata.systemd.v1.AttachStdioRequest", ALLOWED },
+        { EXTENSION, "CreateContainer", "kata.systemd.v1.CreateContainerRequest", ALLOWED },
         { EXTENSION, "ListContainers", "kata.systemd.v1.ListContainersRequest", ALLOWED },
 };
 

@@ -145,6 +145,7 @@ static const char golden[] =
         "  Before as [ \"kata-sandbox@web.service\" ]\n"
         "  CollectMode s \"inactive-or-failed\"\n"
         "  AddRef b true\n"
+        "  Delegate b true\n"
         "  SendSIGHUP b false\n"
         "  TasksMax t 512\n"
         "  OOMPolicy s \"continue\"\n"
