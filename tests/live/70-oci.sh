@@ -26,7 +26,14 @@ bundle() {
         mv "$dir/new" "$dir/config.json"
         # Whatever happens, it is deleted in the end.
         echo "$1" >>"$T_WORK/sandboxes"
-        trap 'for b in "$T_WORK"/*/config.json; do "$RT" delete --force "$(basename "$(dirname "$b")")"; done' EXIT
+        trap delete_all EXIT
+}
+
+delete_all() {
+        local config
+        for config in "$T_WORK"/*/config.json; do
+                "$RT" delete --force "$(basename "$(dirname "$config")")"
+        done
 }
 
 status_of() {
