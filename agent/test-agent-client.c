@@ -4,10 +4,12 @@
 #include "agent/test-agent-client.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +21,45 @@
 #define S(text) ((char *) (uintptr_t) (text))
 #define CONNECT_STEP_USEC 20000
 #define CONNECT_STEPS 500
+
+static const char *cgroup_mount(void)
+{
+        static const char *const mounts[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
+        struct statfs s;
+
+        for (size_t i = 0; i < ELEMENTSOF(mounts); i++)
+                if (statfs(mounts[i], &s) >= 0 && s.f_type == CGROUP2_SUPER_MAGIC)
+                        return mounts[i];
+
+        return NULL;
+}
+
+const char *agent_client_needs(const char *program)
+{
+        if (geteuid() != 0)
+                return "root";
+        if (access(BUSYBOX, X_OK) < 0)
+                return "busybox-static";
+        if (!cgroup_mount())
+                return "a cgroup v2 mount";
+        return access(program, X_OK) < 0 ? program : NULL;
+}
+
+void agent_client_cgroup(const AgentClient *c, char *ret, size_t n)
+{
+        _cleanup_free_ char *text = NULL;
+        char path[64], *line, *end;
+
+        snprintf(path, sizeof(path), "/proc/%d/cgroup", (int) c->agent);
+        ASSERT_OK(read_file_at(AT_FDCWD, path, CGROUP_FILE_MAX, &text, NULL));
+        line = ASSERT_NOT_NULL(strstr(text, "0::"));
+        line[strcspn(line, "\n")] = '\0';
+        /* The agent itself is in a leaf beside them. */
+        end = strrchr(line, '/');
+        if (end && streq(end, "/kata-agent"))
+                *end = '\0';
+        snprintf(ret, n, "%s%s", ASSERT_NOT_NULL(cgroup_mount()), line + strlen("0::"));
+}
 
 static void make_rootfs(const char *root)
 {
@@ -91,13 +132,21 @@ void agent_client_start(AgentClient *c, const char *program)
 
 void agent_client_stop(AgentClient *c)
 {
+        static const char *const leaves[] = { "kata", "kata-agent" };
+        char cgroup[256], path[320];
         int status;
 
+        agent_client_cgroup(c, cgroup, sizeof(cgroup));
         c->fd = safe_close(c->fd);
         ASSERT_OK(kill(c->agent, SIGTERM));
         ASSERT_EQ(waitpid(c->agent, &status, 0), c->agent);
         ASSERT_EQ(status, 0);
         ASSERT_EQ(access(c->socket_path, F_OK), -1);
+        /* They are there for its next start; of a scope they go with it. */
+        for (size_t i = 0; i < ELEMENTSOF(leaves); i++) {
+                snprintf(path, sizeof(path), "%s/%s", cgroup, leaves[i]);
+                ASSERT_TRUE(rmdir(path) >= 0 || errno == ENOENT);
+        }
         ASSERT_OK(rm_rf(c->dir));
 }
 

@@ -24,9 +24,14 @@ typedef struct AgentClient {
         char text[600];                 /* or the text of its error */
 } AgentClient;
 
+/* What is missing on this machine, for "skipped: needs ..."; NULL: nothing. */
+const char *agent_client_needs(const char *program);
+/* Of the agent's containers: the cgroup that it was started in (host-mode.h). */
+void agent_client_cgroup(const AgentClient *c, char *ret, size_t n);
+
 /* Makes the directory and the root file system, starts program, connects, makes a sandbox. */
 void agent_client_start(AgentClient *c, const char *program);
-/* Ends the agent, which must obey and have its socket removed, and removes the directory. */
+/* Ends the agent, which must obey and have its socket removed, and removes the directory and its cgroups. */
 void agent_client_stop(AgentClient *c);
 
 /* 0 or the status code of an error. */

@@ -10,7 +10,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "agent/test-agent-client.h"
@@ -59,29 +58,6 @@ static unsigned count_words(const char *text)
         return n;
 }
 
-/* Where the agent makes its containers' cgroups: beside its own leaf, see host-mode.h. */
-static void cgroup_of_agent(char *ret, size_t n)
-{
-        static const char *const mounts[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
-        _cleanup_free_ char *text = NULL;
-        const char *mount = NULL;
-        struct statfs s;
-        char path[64], *line, *end;
-
-        for (size_t i = 0; i < ELEMENTSOF(mounts); i++)
-                if (!mount && statfs(mounts[i], &s) >= 0 && s.f_type == 0x63677270)
-                        mount = mounts[i];
-        ASSERT_NOT_NULL(mount);
-        snprintf(path, sizeof(path), "/proc/%d/cgroup", (int) client.agent);
-        ASSERT_OK(read_file_at(AT_FDCWD, path, CGROUP_FILE_MAX, &text, NULL));
-        line = ASSERT_NOT_NULL(strstr(text, "0::"));
-        line[strcspn(line, "\n")] = '\0';
-        end = strrchr(line, '/');
-        if (end && streq(end, "/kata-agent"))
-                *end = '\0';
-        snprintf(ret, n, "%s%s", mount, line + strlen("0::"));
-}
-
 static unsigned long anonymous_kb(void)
 {
         _cleanup_free_ char *text = NULL;
@@ -103,7 +79,7 @@ static void count(Counts *ret)
         snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int) client.agent, (int) client.agent);
         ASSERT_OK(read_file_at(AT_FDCWD, path, MIB(1), &children, NULL));
         ret->children = count_words(children);
-        cgroup_of_agent(path, sizeof(path));
+        agent_client_cgroup(&client, path, sizeof(path));
         ret->cgroups = count_entries(path, true);
         ret->anonymous_kb = anonymous_kb();
 }
@@ -172,9 +148,8 @@ int main(int argc, char *argv[])
         unsigned n_execs = number(argc, argv, 2, EXECS), n_containers = number(argc, argv, 3, CONTAINERS);
         Counts before;
 
-        if (geteuid() != 0 || access(BUSYBOX, X_OK) < 0 || access(program, X_OK) < 0) {
-                fprintf(stderr, "skipped: needs %s\n", geteuid() != 0 ? "root" :
-                        access(BUSYBOX, X_OK) < 0 ? "busybox-static" : program);
+        if (agent_client_needs(program)) {
+                fprintf(stderr, "skipped: needs %s\n", agent_client_needs(program));
                 return 77;
         }
 

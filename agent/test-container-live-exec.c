@@ -309,6 +309,8 @@ TEST(exec_ends)
         run_until(&run, &x.started);
         while (!strstr(other.output, "up\n"))
                 ASSERT_OK(loop_run_once(run.loop, 1000));
+        /* What it says may be here before it is known to run. */
+        run_until(&run, &other.started);
         ASSERT_OK(container_exec_signal(other.exec, SIGTERM));
         run_until(&run, &other.exited);
         ASSERT_EQ(other.status, 7);

@@ -96,15 +96,15 @@ static int write_definition(const char *sandbox, const SandboxSizes *sizes, char
                 path = NULL;
                 return -ENOMEM;
         }
-        if (asprintf(&memory, sizes->memory ? "Memory=%" PRIu64 "M\n" : "", sizes->memory / MIB(1)) < 0) {
+        if (sizes->memory > 0 && asprintf(&memory, "Memory=%" PRIu64 "M\n", sizes->memory / MIB(1)) < 0) {
                 memory = NULL;
                 return -ENOMEM;
         }
-        if (asprintf(&vcpus, sizes->vcpus ? "VCPUs=%u\n" : "", sizes->vcpus) < 0) {
+        if (sizes->vcpus > 0 && asprintf(&vcpus, "VCPUs=%u\n", sizes->vcpus) < 0) {
                 vcpus = NULL;
                 return -ENOMEM;
         }
-        if (asprintf(&text, "# Made by kata-runtime.\n[Sandbox]\n%s%s", memory, vcpus) < 0) {
+        if (asprintf(&text, "# Made by kata-runtime.\n[Sandbox]\n%s%s", strempty(memory), strempty(vcpus)) < 0) {
                 text = NULL;
                 return -ENOMEM;
         }

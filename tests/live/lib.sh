@@ -104,7 +104,7 @@ t_try() {
                 echo "output (status $rc):"
                 tail -n 60 "$T_WORK/output"
                 cat "$T_WORK/leaks"
-                cat "$T_WORK/diagnosis" 2>/dev/null
+                cat "$T_WORK/diagnosis" 2>/dev/null || true
         } | sed 's/^/    /'
 }
 
@@ -169,6 +169,8 @@ t_clean_up() {
 
 t_end() {
         local rc=$?
+        # A watchdog that is killed as soon as it is there still has the traps of this shell.
+        [[ $BASHPID == "$$" ]] || exit "$rc"
         rm -rf "$T_DIR"
         # A suite that broke off counts as one more failure.
         if ((rc != 0)); then
