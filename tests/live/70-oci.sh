@@ -128,6 +128,6 @@ forced() {
 }
 
 t "life of a container" life
-t "exit codes and errors of run" exit_codes
+t_live "exit codes and errors of run" exit_codes
 t "further processes" execs
-t "delete --force" forced
+t_live "delete --force" forced
