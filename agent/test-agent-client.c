@@ -22,7 +22,7 @@
 #define CONNECT_STEP_USEC 20000
 #define CONNECT_STEPS 500
 
-static const char *cgroup_mount(void)
+const char *agent_client_cgroup_mount(void)
 {
         static const char *const mounts[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
         struct statfs s;
@@ -40,7 +40,7 @@ const char *agent_client_needs(const char *program)
                 return "root";
         if (access(BUSYBOX, X_OK) < 0)
                 return "busybox-static";
-        if (!cgroup_mount())
+        if (!agent_client_cgroup_mount())
                 return "a cgroup v2 mount";
         return access(program, X_OK) < 0 ? program : NULL;
 }
@@ -58,34 +58,34 @@ void agent_client_cgroup(const AgentClient *c, char *ret, size_t n)
         end = strrchr(line, '/');
         if (end && streq(end, "/kata-agent"))
                 *end = '\0';
-        snprintf(ret, n, "%s%s", ASSERT_NOT_NULL(cgroup_mount()), line + strlen("0::"));
+        snprintf(ret, n, "%s%s", ASSERT_NOT_NULL(agent_client_cgroup_mount()), line + strlen("0::"));
 }
 
-static void make_rootfs(const char *root)
+void agent_client_make_rootfs(const AgentClient *c)
 {
         static const char *const directories[] = { "bin", "proc", "dev", "tmp" };
-        static const char *const links[] = { "sh", "cat", "sleep", "true" };
+        static const char *const links[] = { "sh", "cat", "hostname", "sleep", "true" };
         _cleanup_free_ char *busybox = NULL;
         char path[128];
         size_t n;
         int fd;
 
         for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
-                snprintf(path, sizeof(path), "%s/%s", root, directories[i]);
+                snprintf(path, sizeof(path), "%s/rootfs/%s", c->dir, directories[i]);
                 ASSERT_OK(mkdir_p(path, 0755));
         }
         ASSERT_OK(read_file_at(AT_FDCWD, BUSYBOX, MIB(8), &busybox, &n));
-        snprintf(path, sizeof(path), "%s/bin/busybox", root);
+        snprintf(path, sizeof(path), "%s/rootfs/bin/busybox", c->dir);
         fd = ASSERT_OK(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755));
         ASSERT_OK(write_full(fd, busybox, n));
         safe_close(fd);
         for (size_t i = 0; i < ELEMENTSOF(links); i++) {
-                snprintf(path, sizeof(path), "%s/bin/%s", root, links[i]);
+                snprintf(path, sizeof(path), "%s/rootfs/bin/%s", c->dir, links[i]);
                 ASSERT_OK(symlink("busybox", path));
         }
 }
 
-static int connect_agent(const AgentClient *c)
+int agent_client_connect(const AgentClient *c)
 {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         int fd = ASSERT_OK(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -99,41 +99,60 @@ static int connect_agent(const AgentClient *c)
         TEST_FAIL("the agent does not listen on %s", c->socket_path);
 }
 
-void agent_client_start(AgentClient *c, const char *program)
+void agent_client_init(AgentClient *c)
 {
-        Grpc__CreateSandboxRequest q = GRPC__CREATE_SANDBOX_REQUEST__INIT;
-        char root[80], address[96], log[80];
-
-        *c = (AgentClient) { .dir = "/tmp/test-agent-client-XXXXXX", .next_id = 1 };
+        *c = (AgentClient) { .dir = "/tmp/test-agent-client-XXXXXX", .fd = -EBADF, .next_id = 1 };
         ASSERT_NOT_NULL(mkdtemp(c->dir));
         ASSERT_OK(chmod(c->dir, 0755));
-        snprintf(root, sizeof(root), "%s/rootfs", c->dir);
-        make_rootfs(root);
         snprintf(c->socket_path, sizeof(c->socket_path), "%s/socket", c->dir);
-        snprintf(address, sizeof(address), "unix:%s", c->socket_path);
+}
 
-        snprintf(log, sizeof(log), "%s/log", c->dir);
-        c->agent = ASSERT_OK(fork());
-        if (c->agent == 0) {
-                int fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+pid_t agent_client_spawn(const char *program, const char *address, const char *log_path)
+{
+        pid_t pid = ASSERT_OK(fork());
+
+        if (pid == 0) {
+                int fd = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
                 if (fd < 0 || dup2(fd, STDERR_FILENO) < 0)
-                        _exit(EXIT_FAILURE);
+                        _exit(100);
                 /* A test that fails leaves nothing behind. */
                 (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
                 (void) execl(program, program, "--listen", address, (char *) NULL);
-                perror(program);
-                _exit(EXIT_FAILURE);
+                _exit(101);
         }
-        c->fd = connect_agent(c);
+        return pid;
+}
+
+void agent_client_start(AgentClient *c, const char *program)
+{
+        Grpc__CreateSandboxRequest q = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+        char address[96], log[80];
+
+        agent_client_init(c);
+        agent_client_make_rootfs(c);
+        snprintf(address, sizeof(address), "unix:%s", c->socket_path);
+        snprintf(log, sizeof(log), "%s/log", c->dir);
+        c->agent = agent_client_spawn(program, address, log);
+        c->fd = agent_client_connect(c);
         q.sandbox_id = S("sb");
         agent_client_call(c, "CreateSandbox", &q.base);
 }
 
-void agent_client_stop(AgentClient *c)
+void agent_client_remove_cgroups(const char *cgroup)
 {
         static const char *const leaves[] = { "kata", "kata-agent" };
-        char cgroup[256], path[320];
+        char path[320];
+
+        for (size_t i = 0; i < ELEMENTSOF(leaves); i++) {
+                snprintf(path, sizeof(path), "%s/%s", cgroup, leaves[i]);
+                ASSERT_TRUE(rmdir(path) >= 0 || errno == ENOENT);
+        }
+}
+
+void agent_client_stop(AgentClient *c)
+{
+        char cgroup[256];
         int status;
 
         agent_client_cgroup(c, cgroup, sizeof(cgroup));
@@ -142,15 +161,17 @@ void agent_client_stop(AgentClient *c)
         ASSERT_EQ(waitpid(c->agent, &status, 0), c->agent);
         ASSERT_EQ(status, 0);
         ASSERT_EQ(access(c->socket_path, F_OK), -1);
-        /* They are there for its next start; of a scope they go with it. */
-        for (size_t i = 0; i < ELEMENTSOF(leaves); i++) {
-                snprintf(path, sizeof(path), "%s/%s", cgroup, leaves[i]);
-                ASSERT_TRUE(rmdir(path) >= 0 || errno == ENOENT);
-        }
+        agent_client_remove_cgroups(cgroup);
         ASSERT_OK(rm_rf(c->dir));
 }
 
 int agent_client_try(AgentClient *c, const char *method, const ProtobufCMessage *m)
+{
+        return agent_client_try_service(c, AGENT_SERVICE, method, m);
+}
+
+int agent_client_try_service(AgentClient *c, const char *service, const char *method,
+                             const ProtobufCMessage *m)
 {
         _cleanup_free_ uint8_t *frame = NULL, *payload = NULL;
         uint8_t header[TTRPC_HEADER_SIZE];
@@ -160,7 +181,7 @@ int agent_client_try(AgentClient *c, const char *method, const ProtobufCMessage 
         int code = 0;
         size_t n;
 
-        ASSERT_OK(ttrpc_build_request(c->next_id, AGENT_SERVICE, method, m, 0, &frame, &n));
+        ASSERT_OK(ttrpc_build_request(c->next_id, service, method, m, 0, &frame, &n));
         ASSERT_OK(write_full(c->fd, frame, n));
         ASSERT_OK(read_full(c->fd, header, sizeof(header)));
         h = ttrpc_header_decode(header);
@@ -235,6 +256,7 @@ void agent_client_run(AgentClient *c, const char *id, const char *script)
         spec.n_mounts = 1;
         q.container_id = start.container_id = S(id);
         q.oci = &spec;
+        q.sandbox_pidns = c->sandbox_pidns;
         agent_client_call(c, "CreateContainer", &q.base);
         agent_client_call(c, "StartContainer", &start.base);
 }

@@ -18,6 +18,7 @@ typedef struct AgentClient {
         char socket_path[80];
         pid_t agent;
         int fd;
+        bool sandbox_pidns;             /* containers are in the sandbox's pid namespace */
         uint32_t next_id;
         uint8_t reply[65536];           /* payload of the last answer */
         size_t reply_size;
@@ -26,16 +27,29 @@ typedef struct AgentClient {
 
 /* What is missing on this machine, for "skipped: needs ..."; NULL: nothing. */
 const char *agent_client_needs(const char *program);
+/* Where cgroup v2 is mounted; NULL: nowhere. */
+const char *agent_client_cgroup_mount(void);
 /* Of the agent's containers: the cgroup that it was started in (host-mode.h). */
 void agent_client_cgroup(const AgentClient *c, char *ret, size_t n);
+/* What agents have left there for their next start; in a scope it goes with that. */
+void agent_client_remove_cgroups(const char *cgroup);
 
-/* Makes the directory and the root file system, starts program, connects, makes a sandbox. */
+/* Makes the directory, starts program, connects, makes a root file system and a sandbox. */
 void agent_client_start(AgentClient *c, const char *program);
 /* Ends the agent, which must obey and have its socket removed, and removes the directory and its cgroups. */
 void agent_client_stop(AgentClient *c);
 
+/* The steps of agent_client_start(), for those who take them in another way. */
+void agent_client_init(AgentClient *c);
+/* program --listen address, whose messages go to log_path; ends with its parent. */
+pid_t agent_client_spawn(const char *program, const char *address, const char *log_path);
+int agent_client_connect(const AgentClient *c);
+void agent_client_make_rootfs(const AgentClient *c);
+
 /* 0 or the status code of an error. */
 int agent_client_try(AgentClient *c, const char *method, const ProtobufCMessage *m);
+int agent_client_try_service(AgentClient *c, const char *service, const char *method,
+                             const ProtobufCMessage *m);
 void agent_client_call(AgentClient *c, const char *method, const ProtobufCMessage *m);
 
 /* A container that runs "sh -c script"; created and started. */
