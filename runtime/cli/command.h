@@ -22,7 +22,7 @@ typedef struct CliArgs {
         const char *blkio_weight, *cpu_period, *cpu_quota, *cpu_shares, *cpuset_cpus, *cpuset_mems, *memory,
                 *memory_reservation, *memory_swap, *pids_limit;
         bool all, detach, follow, force, json, keep, no_new_keyring, no_new_privs, no_pivot, no_subreaper, quiet,
-                stats, strict, tty;
+                strict, tty;
         Strv additional_gids, capabilities, components, env;
 
         char **words;

@@ -10,6 +10,7 @@
 
 #include "basic/error.h"
 #include "basic/fd.h"
+#include "basic/log.h"
 #include "basic/pidref.h"
 #include "runtime/cli/container-sandbox.h"
 #include "runtime/conf/conf-value.h"
@@ -30,6 +31,12 @@ const char *container_status_to_string(ContainerStatus status)
 const char *cli_root(const CliArgs *args)
 {
         return args->root ? args->root : DEFAULT_ROOT;
+}
+
+int cli_fail(int error, const char *message)
+{
+        log_error("%s", error_text(message, error));
+        return EXIT_FAILURE;
 }
 
 void container_done(CliContainer *c)

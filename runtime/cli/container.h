@@ -32,6 +32,8 @@ typedef struct CliContainer {
 } CliContainer;
 
 const char *cli_root(const CliArgs *args);
+/* The one line of what went wrong; an exit status. */
+int cli_fail(int error, const char *message);
 const char *container_status_to_string(ContainerStatus status);
 
 /* Opens and looks. "container "ID" does not exist" otherwise. */

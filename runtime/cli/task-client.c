@@ -11,8 +11,7 @@
 #include "basic/fd.h"
 #include "basic/unix-socket.h"
 #include "runtime/proxy/task-calls.h"
-
-#define SOCKET_NAME "task.sock"
+#include "runtime/sandbox/state-file.h"
 
 typedef struct Answer {
         bool there;
@@ -40,10 +39,10 @@ int task_client_connect(const char *sandbox, TaskClient **ret, char **reterr_mes
                 return -ENOMEM;
         }
         dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        r = dir < 0 ? negative_errno() : unix_connect_at(dir, SOCKET_NAME, &fd);
+        r = dir < 0 ? negative_errno() : unix_connect_at(dir, TASK_SOCKET_NAME, &fd);
         if (r < 0)
                 return error_setf(reterr_message, r, "the supervisor of sandbox '%s' can not be reached at %s/%s: %s",
-                                  sandbox, path, SOCKET_NAME, strerror(-r));
+                                  sandbox, path, TASK_SOCKET_NAME, strerror(-r));
 
         client = new0(TaskClient, 1);
         if (!client) {

@@ -45,12 +45,6 @@ static int plan(const CliArgs *args, bool foreground, CreateParams *ret)
         return 0;
 }
 
-static int fail(int error, const char *message)
-{
-        log_error("%s", error_text(message, error));
-        return EXIT_FAILURE;
-}
-
 int verb_create(const CliArgs *args)
 {
         _cleanup_free_ char *message = NULL;
@@ -63,7 +57,7 @@ int verb_create(const CliArgs *args)
                 return EXIT_FAILURE;
         r = create_container(&params, &c, &shim, &message);
         if (r < 0)
-                return fail(r, message);
+                return cli_fail(r, message);
         shim_process_done(&shim);
         container_done(&c);
         return EXIT_SUCCESS;
@@ -97,13 +91,13 @@ int verb_run(const CliArgs *args)
                 return EXIT_FAILURE;
         r = create_container(&params, &c, &shim, &message);
         if (r < 0)
-                return fail(r, message);
+                return cli_fail(r, message);
         r = start_container(&c, &message);
         if (r < 0) {
                 (void) delete_container(&c, true, &ignored);
                 shim_wait(&shim);
                 shim_process_done(&shim);
-                return fail(r, message);
+                return cli_fail(r, message);
         }
         if (!args->detach)
                 return wait_and_delete(args, &c, &shim);
@@ -120,8 +114,8 @@ int verb_start(const CliArgs *args)
 
         r = container_open(cli_root(args), args->words[0], &c, &message);
         if (r < 0)
-                return fail(r, message);
+                return cli_fail(r, message);
         r = start_container(&c, &message);
         container_done(&c);
-        return r < 0 ? fail(r, message) : EXIT_SUCCESS;
+        return r < 0 ? cli_fail(r, message) : EXIT_SUCCESS;
 }

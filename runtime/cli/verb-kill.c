@@ -17,12 +17,6 @@ const CliOption delete_options[] = {
         {}
 };
 
-static int fail(int error, const char *message)
-{
-        log_error("%s", error_text(message, error));
-        return EXIT_FAILURE;
-}
-
 int verb_kill(const CliArgs *args)
 {
         _cleanup_free_ char *message = NULL;
@@ -35,13 +29,13 @@ int verb_kill(const CliArgs *args)
         }
         r = container_open(cli_root(args), args->words[0], &c, &message);
         if (r < 0)
-                return fail(r, message);
+                return cli_fail(r, message);
         if (c.status == STATUS_STOPPED || c.status == STATUS_CREATING)
                 r = error_setf(&message, -ENOENT, "container not running");
         else
                 r = container_kill(&c, "", sig, args->all, &message);
         container_done(&c);
-        return r < 0 ? fail(r, message) : EXIT_SUCCESS;
+        return r < 0 ? cli_fail(r, message) : EXIT_SUCCESS;
 }
 
 int verb_delete(const CliArgs *args)
@@ -54,7 +48,7 @@ int verb_delete(const CliArgs *args)
         if (r == -ENOENT && args->force)
                 return EXIT_SUCCESS;
         if (r < 0)
-                return fail(r, message);
+                return cli_fail(r, message);
         if (!args->force && c.status != STATUS_STOPPED && c.status != STATUS_CREATED) {
                 log_error("cannot delete container %s that is not stopped: %s", args->words[0],
                           container_status_to_string(c.status));
@@ -62,7 +56,7 @@ int verb_delete(const CliArgs *args)
                 return EXIT_FAILURE;
         }
         r = delete_container(&c, args->force, &message);
-        return r < 0 ? fail(r, message) : EXIT_SUCCESS;
+        return r < 0 ? cli_fail(r, message) : EXIT_SUCCESS;
 }
 
 static int pause_or_resume(const CliArgs *args, bool pause)
@@ -75,7 +69,7 @@ static int pause_or_resume(const CliArgs *args, bool pause)
 
         r = container_open(cli_root(args), args->words[0], &c, &message);
         if (r < 0)
-                return fail(r, message);
+                return cli_fail(r, message);
         q.id = q2.id = c.record.id;
         if (pause && c.status != STATUS_RUNNING && c.status != STATUS_CREATED)
                 r = error_setf(&message, -EINVAL, "container not running or created: %s",
@@ -87,7 +81,7 @@ static int pause_or_resume(const CliArgs *args, bool pause)
         else
                 r = container_call(&c, "Resume", &q2.base, &message);
         container_done(&c);
-        return r < 0 ? fail(r, message) : EXIT_SUCCESS;
+        return r < 0 ? cli_fail(r, message) : EXIT_SUCCESS;
 }
 
 int verb_pause(const CliArgs *args)

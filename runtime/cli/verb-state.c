@@ -20,12 +20,6 @@ const CliOption ps_options[] = {
         {}
 };
 
-static int fail(int error, const char *message)
-{
-        log_error("%s", error_text(message, error));
-        return EXIT_FAILURE;
-}
-
 int verb_state(const CliArgs *args)
 {
         _cleanup_free_ char *message = NULL;
@@ -35,7 +29,7 @@ int verb_state(const CliArgs *args)
 
         r = container_open(cli_root(args), args->words[0], &c, &message);
         if (r < 0)
-                return fail(r, message);
+                return cli_fail(r, message);
         if (!c.has_record) {
                 container_done(&c);
                 log_error("container \"%s\" was never completed; delete it with --force", args->words[0]);
@@ -98,7 +92,7 @@ int verb_list(const CliArgs *args)
 
         if (r < 0) {
                 json_object_put(list);
-                return fail(r, message);
+                return cli_fail(r, message);
         }
         if (args->quiet)
                 for (size_t i = 0; i < json_object_array_length(list); i++)
@@ -120,7 +114,7 @@ int verb_ps(const CliArgs *args)
 
         r = container_open(cli_root(args), args->words[0], &c, &message);
         if (r < 0)
-                return fail(r, message);
+                return cli_fail(r, message);
         if (c.status == STATUS_STOPPED || c.status == STATUS_CREATING) {
                 container_done(&c);
                 log_error("container not running");

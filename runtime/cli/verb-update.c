@@ -7,7 +7,6 @@
 #include "basic/error.h"
 #include "basic/fd.h"
 #include "basic/limits.h"
-#include "basic/log.h"
 #include "runtime/cli/container.h"
 #include "runtime/oci/json-parse.h"
 
@@ -146,9 +145,5 @@ int verb_update(const CliArgs *args)
                 r = update(&c, resources, &message);
                 container_done(&c);
         }
-        if (r < 0) {
-                log_error("%s", error_text(message, r));
-                return EXIT_FAILURE;
-        }
-        return EXIT_SUCCESS;
+        return r < 0 ? cli_fail(r, message) : EXIT_SUCCESS;
 }
