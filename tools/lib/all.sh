@@ -8,7 +8,7 @@ SOURCE=$(cd "$TOOLS/.." && pwd)
 shopt -s extglob
 export LC_ALL=C.UTF-8
 
-for part in log host cache apt enter tree source build guest kvm node vm; do
+for part in log host cache apt enter tree engines source build guest kvm node vm; do
         # shellcheck source=/dev/null
         . "$TOOLS/lib/$part.sh"
 done

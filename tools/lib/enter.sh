@@ -7,6 +7,7 @@
 #   enter [OPTION...] --root DIR -- COMMAND [ARG...]
 #     --over DIR       a layer above the tree; may be repeated, later ones lie on top
 #     --direct         write to the tree itself; without it, writes go to memory and are lost
+#     --write DIR      writes go to DIR/root, which is a layer afterwards; DIR/work is scratch space
 #     --ro SRC:DST     bind mount, read-only; DST is made if missing
 #     --rw SRC:DST     bind mount
 #     --dev PATH       bind a device node of the host

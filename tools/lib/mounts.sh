@@ -3,18 +3,20 @@
 #
 # Mount helpers for code that already runs in a private mount namespace (enter-inner, node-inner).
 
-# mount_overlay WORK TREE [LAYER...]: an overlay whose writes go to memory; its path is in REPLY.
-# Later layers lie on top of earlier ones.
+# mount_overlay WORK WRITE TREE [LAYER...]: an overlay; its path is in REPLY. Later layers lie on top of earlier
+# ones. Writes go to WRITE/root, with WRITE/work for the file system's own use, or to memory if WRITE is empty.
 mount_overlay() {
-        local work=$1 lower=$2 layer
-        shift 2
+        local work=$1 write=$2 lower=$3 layer
+        shift 3
         for layer; do
                 lower=$layer:$lower
         done
         mount -t tmpfs -o mode=755,size=75% tmpfs "$work"
-        mkdir "$work/upper" "$work/work" "$work/root"
-        mount -t overlay -o "lowerdir=$lower,upperdir=$work/upper,workdir=$work/work" overlay "$work/root"
-        REPLY=$work/root
+        mkdir "$work/top"
+        write=${write:-$work}
+        mkdir -p "$write/root" "$write/work"
+        mount -t overlay -o "lowerdir=$lower,upperdir=$write/root,workdir=$write/work" overlay "$work/top"
+        REPLY=$work/top
 }
 
 # mount_bind ro|rw SOURCE TARGET: makes the target as needed.

@@ -14,11 +14,16 @@ NODE_STOP_DEADLINE=30
 NODE_DEVICES=(/dev/vhost-vsock /dev/vhost-net /dev/fuse /dev/net/tun)
 NODE_SYSCALLS='@keyring @mount bpf keyctl add_key request_key perf_event_open'
 
-# node_layers RELEASE: sets NODE_TREE and NODE_LAYERS (arguments of enter and node-inner).
+# node_layers RELEASE: sets NODE_TREE, NODE_ENGINES (see engines_get) and NODE_LAYERS, what the checkout builds;
+# the latter two as arguments of enter and node-inner.
 node_layers() {
         tree_get "$1"
         NODE_TREE=$REPLY
-        NODE_LAYERS=()
+        NODE_ENGINES=() NODE_LAYERS=()
+        if [[ ${NODE_WITH_ENGINES:-1} == 1 ]]; then
+                engines_get "$1"
+                NODE_ENGINES=(--over "$REPLY")
+        fi
         if [[ ${NODE_BARE:-0} == 0 ]]; then
                 build_get "$1"
                 NODE_LAYERS+=(--over "$REPLY")
@@ -105,7 +110,7 @@ node_boot() {
         step "booting a live node of $release"
         [[ $mode != tied ]] || cmd=(setpriv --pdeathsig KILL)
         cmd+=(unshare --mount --pid --ipc --uts --fork --kill-child --propagation private
-                bash "$TOOLS/lib/node-inner" --name "$name" --root "$NODE_TREE" "${NODE_LAYERS[@]}"
+                bash "$TOOLS/lib/node-inner" --name "$name" --root "$NODE_TREE" "${NODE_ENGINES[@]}" "${NODE_LAYERS[@]}"
                 --tests "$SOURCE/tests" --syscalls "$NODE_SYSCALLS" "${binds[@]}")
         if host_has_systemd; then
                 # The machine's own systemd owns the cgroup tree: ask it for a delegated scope.

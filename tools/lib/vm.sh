@@ -8,33 +8,38 @@
 
 VM_RELEASE=trixie
 # Changes of what is below count this up.
-VM_RECIPE=1
+VM_RECIPE=2
 VM_DISK_SIZE=8G
 
 # vm_disk_get: the root disk of VM nodes, in REPLY.
 vm_disk_get() {
-        local tree
+        local tree engines
         tree_get "$VM_RELEASE"
         tree=$REPLY
-        cache_key "$VM_RECIPE" "$VM_DISK_SIZE" "${tree##*/}" - <"$TOOLS/vm/kata-node-command.service"
-        cache_get vm-disk "$REPLY" vm_disk_build "$tree"
+        engines_get "$VM_RELEASE"
+        engines=$REPLY
+        # A layer of one tree fits no other: its key says which tree it is as well.
+        cache_key "$VM_RECIPE" "$VM_DISK_SIZE" "$(basename "${engines%/root}")" - <"$TOOLS/vm/kata-node-command.service"
+        cache_get vm-disk "$REPLY" vm_disk_build "$tree" "$engines"
         REPLY=$REPLY/node.img
 }
 
 vm_disk_build() {
-        local dir=$1 tree=$2 log=$CACHE_ROOT/logs/vm-disk.log
+        local dir=$1 tree=$2 engines=$3 log=$CACHE_ROOT/logs/vm-disk.log
         step "making the disk of the VM node"
         : >"$log"
         # The unit is added to the file system itself: the tree stays as it is.
-        run_logged "$log" enter --root "$tree" --ro "$tree:/mnt" --rw "$dir:/out" \
-                --ro "$TOOLS/vm:/vm" -- /bin/sh -euc '
+        # Mount points below /tmp do not get into it either.
+        run_logged "$log" enter --root "$tree" --over "$engines" --rw "$dir:/tmp/out" \
+                --ro "$TOOLS/vm:/tmp/vm" -- /bin/sh -euc '
                         unit=kata-node-command.service
-                        mke2fs -q -t ext4 -L kata-node -m 0 -O ^has_journal -d /mnt /out/node.img "$1"
-                        printf "%s\n" "cd /etc/systemd/system" "write /vm/$unit $unit" \
+                        mount --bind / /mnt
+                        mke2fs -q -t ext4 -L kata-node -m 0 -O ^has_journal -d /mnt /tmp/out/node.img "$1"
+                        printf "%s\n" "cd /etc/systemd/system" "write /tmp/vm/$unit $unit" \
                                 "sif $unit uid 0" "sif $unit gid 0" "sif $unit mode 0100644" \
                                 "cd multi-user.target.wants" "symlink $unit ../$unit" >/tmp/commands
-                        debugfs -w -f /tmp/commands /out/node.img
-                        debugfs -R "stat /etc/systemd/system/multi-user.target.wants/$unit" /out/node.img |
+                        debugfs -w -f /tmp/commands /tmp/out/node.img
+                        debugfs -R "stat /etc/systemd/system/multi-user.target.wants/$unit" /tmp/out/node.img |
                                 grep -q symlink
                 ' sh "$VM_DISK_SIZE"
 }
