@@ -4,7 +4,7 @@
 /*
  * Paths on file systems whose directories may be a tenant's: walked one component at a time without ever
  * following a symlink, so that what a tenant puts on the way ends the walk (-ELOOP, -ENOTDIR) and leads
- * nowhere. For paths inside a container's root, where symlinks are followed, see container-path.h.
+ * nowhere. For paths inside a container's root, where symlinks are followed, see root-path.h.
  */
 
 #include <sys/types.h>

@@ -3,7 +3,7 @@
 
 #include "agent/container-hooks.h"
 
-#include "agent/container-path.h"
+#include "basic/root-path.h"
 #include "agent/json-text.h"
 #include "basic/error.h"
 #include "basic/limits.h"
@@ -24,13 +24,6 @@ static const char *const kind_names[_HOOK_KIND_MAX] = {
 const char *hook_kind_to_string(HookKind kind)
 {
         return kind_names[kind];
-}
-
-static void hook_done(Hook *hook)
-{
-        free(hook->path);
-        strv_done(&hook->args);
-        strv_done(&hook->env);
 }
 
 void hook_set_done(HookSet *set)

@@ -18,7 +18,7 @@
  * belongs into a child of the agent.
  */
 
-#include "basic/strv.h"
+#include "basic/hook.h"
 #include "proto/oci.pb-c.h"
 
 typedef enum HookKind {
@@ -33,12 +33,6 @@ typedef enum HookKind {
 
 /* "prestart" and so on. */
 const char *hook_kind_to_string(HookKind kind);
-
-typedef struct Hook {
-        char *path;             /* normal form */
-        Strv args, env;         /* args[0] is its name */
-        unsigned timeout_sec;
-} Hook;
 
 typedef struct HookSet {
         Hook *hooks[_HOOK_KIND_MAX];

@@ -7,7 +7,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 
-#include "agent/container-path.h"
+#include "basic/root-path.h"
 #include "basic/error.h"
 #include "basic/limits.h"
 #include "basic/parse.h"

@@ -3,7 +3,7 @@
 
 #include "agent/container-process-plan.h"
 
-#include "agent/container-path.h"
+#include "basic/root-path.h"
 #include "basic/error.h"
 #include "basic/limits.h"
 

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/container-path.h"
+#include "basic/root-path.h"
 #include "basic/error.h"
 #include "basic/limits.h"
 #include "basic/parse.h"

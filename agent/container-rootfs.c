@@ -12,7 +12,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "agent/container-path.h"
+#include "basic/root-path.h"
 #include "basic/error.h"
 
 static int open_guest_dir(const char *path)

@@ -12,7 +12,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "agent/container-path.h"
+#include "basic/root-path.h"
 #include "agent/mounts.h"
 #include "basic/error.h"
 

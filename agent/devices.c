@@ -10,7 +10,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "agent/container-path.h"
+#include "basic/root-path.h"
 #include "basic/error.h"
 #include "basic/fd.h"
 

@@ -5,7 +5,7 @@
  * One mount of an OCI configuration: parsed and checked without side effects, then made as a
  * detached tree (fsopen, open_tree), given its attributes, and only then moved onto its target,
  * which is a descriptor resolved inside the container's root. Sources are paths of the guest, given
- * by the host; targets are the tenant's names, see container-path.h. mount_entry_apply() runs in
+ * by the host; targets are the tenant's names, see root-path.h. mount_entry_apply() runs in
  * the set-up child.
  */
 

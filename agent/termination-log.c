@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "agent/confined-path.h"
-#include "agent/container-path.h"
+#include "basic/root-path.h"
 #include "basic/error.h"
 #include "basic/limits.h"
 #include "basic/parse.h"

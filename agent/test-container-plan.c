@@ -8,7 +8,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "agent/container-path.h"
+#include "basic/root-path.h"
 #include "agent/container-plan.h"
 #include "agent/container-process.h"
 #include "basic/fd.h"

@@ -7,6 +7,8 @@
 #include <strings.h>
 #include <time.h>
 
+#include "basic/limits.h"
+
 int parse_u64(const char *s, uint64_t *ret)
 {
         uint64_t v = 0;
@@ -267,6 +269,20 @@ static size_t utf8_sequence(const uint8_t *p, size_t n)
                 return 0;
 
         return len;
+}
+
+bool unit_name_is_valid(const char *unit, const char *suffix)
+{
+        static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                      "0123456789:-_.\\@";
+        size_t n = unit ? strnlen(unit, UNIT_NAME_MAX + 1) : 0;
+        const char *end;
+
+        if (n == 0 || n > UNIT_NAME_MAX)
+                return false;
+
+        end = endswith(unit, suffix);
+        return end && end > unit && unit[0] != '@' && strspn(unit, allowed) == n;
 }
 
 bool utf8_is_valid(const char *s, size_t n)

@@ -34,6 +34,9 @@ int hex_decode(const char *s, void *ret, size_t n);
 /* First character alphanumeric, then alphanumeric, '.', '_' or '-'; 2..max characters (Kata's rule). */
 bool id_is_valid(const char *s, size_t max);
 
+/* Characters and length that systemd accepts for a unit of that suffix (".scope", ".slice" ...). */
+bool unit_name_is_valid(const char *unit, const char *suffix);
+
 /* True for well-formed UTF-8 without NUL (RFC 3629: no overlong forms, no surrogates). */
 bool utf8_is_valid(const char *s, size_t n);
 

@@ -19,7 +19,10 @@ static int make_address(int dir_fd, const char *name, struct sockaddr_un *ret)
         int n;
 
         *ret = (struct sockaddr_un) { .sun_family = AF_UNIX };
-        n = snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d/%s", dir_fd, name);
+        if (dir_fd == AT_FDCWD)
+                n = snprintf(ret->sun_path, sizeof(ret->sun_path), "%s", name);
+        else
+                n = snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d/%s", dir_fd, name);
         return n < 0 || (size_t) n >= sizeof(ret->sun_path) ? -ENAMETOOLONG : 0;
 }
 
@@ -69,4 +72,46 @@ int unix_connect_at(int dir_fd, const char *name, int *ret_fd)
 
         *ret_fd = TAKE_FD(fd);
         return 0;
+}
+
+typedef union Control {
+        char data[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+} Control;
+
+ssize_t unix_send_fd(int fd, const void *data, size_t n, int flags, int passed)
+{
+        struct iovec iov = { .iov_base = (void *) (uintptr_t) data, .iov_len = n };
+        Control control = {};
+        struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.data,
+                                  .msg_controllen = sizeof(control.data) };
+        struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+        ssize_t k;
+
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(c), &passed, sizeof(int));
+        k = sendmsg(fd, &message, flags | MSG_NOSIGNAL);
+        return k < 0 ? negative_errno() : k;
+}
+
+/* There is room for one; the kernel closes the rest. */
+ssize_t unix_recv_fd(int fd, void *data, size_t n, int flags, int *ret_passed)
+{
+        struct iovec iov = { .iov_base = data, .iov_len = n };
+        Control control = {};
+        struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.data,
+                                  .msg_controllen = sizeof(control.data) };
+        const struct cmsghdr *c;
+        ssize_t k;
+
+        *ret_passed = -EBADF;
+        k = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
+        if (k < 0)
+                return negative_errno();
+        c = CMSG_FIRSTHDR(&message);
+        if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+                memcpy(ret_passed, CMSG_DATA(c), sizeof(int));
+        return k;
 }

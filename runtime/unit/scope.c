@@ -8,7 +8,6 @@
 #include "basic/error.h"
 #include "basic/log.h"
 #include "runtime/unit/bus-error-map.h"
-#include "runtime/unit/unit-name.h"
 
 static int scope_start_send(ScopeOp *op, char **reterr_message);
 

@@ -2,6 +2,7 @@
 /* Unit names: what is accepted, and that a name survives the way there and back. */
 
 #include "basic/limits.h"
+#include "basic/parse.h"
 #include "basic/test.h"
 #include "runtime/unit/unit-name.h"
 

@@ -76,17 +76,3 @@ int unit_name_to_sandbox(const char *unit, char **ret)
         *ret = TAKE_PTR(name);
         return 0;
 }
-
-bool unit_name_is_valid(const char *unit, const char *suffix)
-{
-        static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                      "0123456789:-_.\\@";
-        size_t n = unit ? strnlen(unit, UNIT_NAME_MAX + 1) : 0;
-        const char *end;
-
-        if (n == 0 || n > UNIT_NAME_MAX)
-                return false;
-
-        end = endswith(unit, suffix);
-        return end && end > unit && unit[0] != '@' && strspn(unit, allowed) == n;
-}

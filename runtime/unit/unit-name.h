@@ -18,6 +18,3 @@ int unit_name_scope(const char *name, char **ret);
 
 /* The name of the sandbox in "kata-sandbox@NAME.service"; -EINVAL if it is no such unit. */
 int unit_name_to_sandbox(const char *unit, char **ret);
-
-/* Characters and length that systemd accepts for a unit of that suffix (".scope", ".slice" ...). */
-bool unit_name_is_valid(const char *unit, const char *suffix);

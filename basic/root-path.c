@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Confined path resolution: see container-path.h. Works on the tenant's files. */
+/* Confined path resolution: see root-path.h. Works on the tenant's files. */
 
-#include "agent/container-path.h"
+#include "basic/root-path.h"
 
 #include <fcntl.h>
-#include <limits.h>
+#include <linux/limits.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
