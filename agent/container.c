@@ -22,6 +22,7 @@
 #include "agent/container-terminal.h"
 #include "agent/container-update.h"
 #include "agent/hook-runner.h"
+#include "agent/mount-refresh.h"
 #include "basic/error.h"
 #include "basic/limits.h"
 #include "basic/log.h"
@@ -49,6 +50,7 @@ struct Container {
 
         ChildLink link;
         HookRunner hooks;
+        MountRefresh refresh;   /* between start and the program */
         bool created;           /* got as far as CREATED: poststop hooks are due */
         bool exit_pending;      /* behind on_started, which waits for hooks */
         int exit_status;
@@ -103,6 +105,7 @@ static Container *container_free(Container *c)
 
         loop_source_free(c->remove_timer);
         hook_runner_done(&c->hooks);
+        mount_refresh_free(&c->refresh);
         child_link_done(&c->link);
         loop_source_free(c->child_source);
         pidref_done(&c->init);
@@ -464,6 +467,9 @@ int container_create(Container **ret, Loop *loop, const ContainerPlace *place, c
         };
 
         r = hook_set_parse(&c->hooks.set, c->id, spec, place->guest_hooks, reterr_message);
+        for (size_t i = 0; r >= 0 && i < plan->n_mounts; i++)
+                if (plan->mounts[i].kind == MOUNT_KIND_BIND)
+                        r = strv_add(&c->refresh.paths, plan->mounts[i].source);
         if (r < 0)
                 return r;
 
@@ -489,6 +495,12 @@ int container_create(Container **ret, Loop *loop, const ContainerPlace *place, c
         return 0;
 }
 
+/* If it was killed meanwhile its exit follows. */
+static void on_refreshed(MountRefresh *refresh)
+{
+        (void) child_link_go(&container_of(refresh, Container, refresh)->link);
+}
+
 int container_start(Container *c, char **reterr_message)
 {
         int r;
@@ -497,7 +509,13 @@ int container_start(Container *c, char **reterr_message)
                 return error_setf(reterr_message, -EBUSY, "container '%s' is %s", c->id,
                                   container_state_to_string(c->state));
 
-        r = child_link_go(&c->link);
+        r = mount_refresh_start(&c->refresh, c->loop, on_refreshed);
+        /* Old content is better than no container. */
+        if (r < 0)
+                log_warning("Container %s: files of the host are not looked at anew, ignoring: %s", c->id,
+                            strerror(-r));
+        if (r <= 0)
+                r = child_link_go(&c->link);
         if (r < 0)
                 /* Killed while it waited; on_exit follows. */
                 return error_setf(reterr_message, r, "container '%s': %s", c->id, strerror(-r));

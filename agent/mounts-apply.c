@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "agent/container-copyup.h"
-#include "agent/container-path.h"
+#include "basic/root-path.h"
 #include "agent/mounts.h"
 #include "basic/error.h"
 
@@ -85,6 +85,7 @@ static int open_target(const MountEntry *entry, int root_fd, bool directory, cha
         return TAKE_FD(fd);
 }
 
+/* target_fd: the directory that it covers; negative if that had to be made. */
 static int new_tmpfs(const MountEntry *entry, int target_fd, char **reterr_message)
 {
         _cleanup_(strv_done) Strv options = {};
@@ -100,8 +101,11 @@ static int new_tmpfs(const MountEntry *entry, int target_fd, char **reterr_messa
                         return r;
         }
 
-        /* Not the kernel's 1777: a tmpfs that covers a directory looks like that directory. */
-        if (!has_mode) {
+        /*
+         * A tmpfs that covers a directory looks like that directory; without one it has the kernel's 1777, as with
+         * runc.
+         */
+        if (!has_mode && target_fd >= 0) {
                 if (fstat(target_fd, &st) < 0)
                         return negative_errno();
                 r = strv_addf(&options, "mode=%04o", st.st_mode & 07777U);
@@ -200,7 +204,7 @@ static int set_attributes(const MountEntry *entry, int fd)
 
 static int apply(const MountEntry *entry, int root_fd, int cgroup_fd, char **reterr_message)
 {
-        _cleanup_close_ int source_fd = -EBADF, target_fd = -EBADF, tree_fd = -EBADF;
+        _cleanup_close_ int source_fd = -EBADF, before_fd = -EBADF, target_fd = -EBADF, tree_fd = -EBADF;
         struct stat st = { .st_mode = S_IFDIR };
         int r;
 
@@ -210,6 +214,8 @@ static int apply(const MountEntry *entry, int root_fd, int cgroup_fd, char **ret
                         return source_fd;
         }
 
+        if (entry->kind == MOUNT_KIND_TMPFS)
+                before_fd = root_open(root_fd, entry->destination, O_PATH | O_DIRECTORY, 0);
         target_fd = open_target(entry, root_fd, S_ISDIR(st.st_mode), reterr_message);
         if (target_fd < 0)
                 return target_fd;
@@ -217,7 +223,7 @@ static int apply(const MountEntry *entry, int root_fd, int cgroup_fd, char **ret
         if (entry->kind == MOUNT_KIND_REMOUNT)
                 return set_attributes(entry, target_fd);
 
-        tree_fd = new_tree(entry, source_fd, target_fd, cgroup_fd, reterr_message);
+        tree_fd = new_tree(entry, source_fd, before_fd, cgroup_fd, reterr_message);
         if (tree_fd < 0)
                 return tree_fd;
 
