@@ -99,7 +99,8 @@ int conf_key_apply(const ConfKey *key, const char *value, void *base)
         if (isempty(value)) {
                 if (key->parse == conf_parse_path || key->parse == conf_parse_string ||
                     key->parse == conf_parse_user_name || key->parse == conf_parse_hostname ||
-                    key->parse == conf_parse_path_or_word || key->parse == conf_parse_kernel_release)
+                    key->parse == conf_parse_path_or_word || key->parse == conf_parse_kernel_release ||
+                    key->parse == conf_parse_unit)
                         *(char **) field = mfree(*(char **) field);
                 return 0;
         }
@@ -185,6 +186,11 @@ int conf_parse_path_or_word(const ConfKey *key, const char *value, void *field)
                         return replace_string(field, value);
 
         return conf_parse_path(key, value, field);
+}
+
+int conf_parse_unit(const ConfKey *key, const char *value, void *field)
+{
+        return unit_name_is_valid(value, key->words[0]) ? replace_string(field, value) : -EINVAL;
 }
 
 int conf_parse_kernel_release(const ConfKey *key, const char *value, void *field)

@@ -82,6 +82,9 @@ int conf_parse_string(const ConfKey *key, const char *value, void *field);
 int conf_parse_user_name(const ConfKey *key, const char *value, void *field);
 int conf_parse_hostname(const ConfKey *key, const char *value, void *field);
 
+/* char *: a unit with the suffix that is the first word */
+int conf_parse_unit(const ConfKey *key, const char *value, void *field);
+
 /* Strv: words as a shell splits them, replaced; NAME=VALUE words, added */
 int conf_parse_words(const ConfKey *key, const char *value, void *field);
 int conf_parse_environment(const ConfKey *key, const char *value, void *field);

@@ -8,6 +8,9 @@
 #define ACCEPTS_PATH "an absolute path without '..'"
 #define ACCEPTS_MEMORY "whole mebibytes from 64M to 1T, like 512M or 2G"
 
+static const char *const slice_suffix[] = { ".slice", NULL };
+static const char *const scope_suffix[] = { ".scope", NULL };
+
 /* No defaults: the structure starts with the node's values. */
 #define FIELD(f) .offset = offsetof(SandboxConf, f), .fallback = ""
 
@@ -36,6 +39,12 @@ const ConfKey sandbox_conf_table[] = {
         { "Sandbox", "GuestDirectory", conf_parse_path, FIELD(guest_directory),
           .accepts = ACCEPTS_PATH,
           .description = "Directory of kernel and image; overrides all of the node's [Image]." },
+        { "Sandbox", "Slice", conf_parse_unit, FIELD(slice),
+          .accepts = "the name of a unit that ends in .slice", .words = slice_suffix,
+          .description = "Slice that the scope of the virtual machine is in." },
+        { "Sandbox", "Scope", conf_parse_unit, FIELD(scope),
+          .accepts = "the name of a unit that ends in .scope", .words = scope_suffix,
+          .description = "Name of the scope of the virtual machine." },
         { "Sandbox", "Policy", conf_parse_path, FIELD(policy),
           .accepts = ACCEPTS_PATH,
           .description = "What the agent in the guest is allowed to be asked, see kata-policy(5)." },

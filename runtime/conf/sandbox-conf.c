@@ -42,6 +42,8 @@ SandboxConf *sandbox_conf_free(SandboxConf *conf)
         free(conf->kernel_parameters);
         free(conf->hostname);
         free(conf->guest_directory);
+        free(conf->slice);
+        free(conf->scope);
         free(conf->policy);
         return mfree(conf);
 }

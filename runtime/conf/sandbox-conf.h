@@ -58,6 +58,8 @@ typedef struct SandboxConf {
         usec_t stop_timeout;
         char *hostname; /* Hostname=; default: the id cut to 64 characters */
         char *guest_directory; /* GuestDirectory=; NULL: what the node says */
+        char *slice;    /* Slice=; NULL: kata.slice */
+        char *scope;    /* Scope=; NULL: unit_name_scope() */
         char *policy;   /* Policy=: a file, see basic/policy.h; NULL: none */
         bool debug;     /* Debug=; the node has no say: default no */
 

@@ -227,6 +227,12 @@ bool sandbox_adopt(Sandbox *s)
                 return false;
 
         sandbox_set_phase(s, PHASE_ADOPTING);
+        s->scope_name = mfree(s->scope_name);
+        r = sandbox_state_find_scope(s->run_dir, s->id, &s->scope_name);
+        if (r < 0) {
+                sandbox_fail(s, EX_OSERR, "out of memory");
+                return true;
+        }
         r = scope_adopt(s->bus, s->scope_name, on_scope_looked_at, s, &s->scope_op, &message);
         if (r < 0)
                 sandbox_fail(s, EX_OSERR, "the scope '%s' can not be looked up: %s", s->scope_name,

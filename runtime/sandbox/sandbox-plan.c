@@ -19,6 +19,7 @@
 #include "runtime/oci/spec-load.h"
 #include "runtime/sandbox/sandbox-internal.h"
 #include "runtime/store/share.h"
+#include "runtime/unit/unit-name.h"
 #include "runtime/vmm/distribution.h"
 #include "runtime/vmm/host-caps.h"
 #include "runtime/vmm/vsock-cid.h"
@@ -314,6 +315,10 @@ int sandbox_plan(Sandbox *s, char **reterr_message)
                 return EX_CONFIG;
         s->stop_timeout = s->conf->stop_timeout;
         s->by_caller = s->conf->by_caller;
+        s->scope_name = mfree(s->scope_name);
+        r = s->conf->scope ? set_string(&s->scope_name, s->conf->scope) : unit_name_scope(s->id, &s->scope_name);
+        if (r < 0)
+                return EX_OSERR;
 
         r = plan_policy(s, reterr_message);
         if (r == 0)

@@ -457,6 +457,7 @@ static int enter_scope(Sandbox *s, char **reterr_message)
         const ScopeParams params = {
                 .name = s->scope_name,
                 .description = description,
+                .slice = s->conf->slice,
                 .service = s->service_name,
                 .pids = pids,
                 .n_pids = n,

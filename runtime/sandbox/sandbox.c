@@ -201,6 +201,9 @@ int sandbox_save_state(Sandbox *s)
                 if (!state.kernel_release)
                         return -ENOMEM;
         }
+        state.scope = strdup(s->scope_name);
+        if (!state.scope)
+                return -ENOMEM;
         if (s->virtiofsd && !s->virtiofsd_gone) {
                 state.virtiofsd_pid = virtiofsd_pid(s->virtiofsd)->pid;
                 state.virtiofsd_start_time = virtiofsd_start_time(s->virtiofsd);

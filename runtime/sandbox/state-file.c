@@ -10,6 +10,7 @@
 #include "basic/fd.h"
 #include "basic/kernel-release.h"
 #include "basic/limits.h"
+#include "runtime/unit/unit-name.h"
 
 #define STATE_FILE_MAX KIB(64)
 
@@ -19,6 +20,7 @@ void sandbox_state_done(SandboxState *state)
                 free(state->containers[i].name);
         free(state->containers);
         free(state->kernel_release);
+        free(state->scope);
         *state = (SandboxState) {};
 }
 
@@ -62,6 +64,8 @@ int sandbox_state_save(const SandboxState *state, const char *path)
                 state->running, state->stop_timeout);
         if (state->kernel_release)
                 fprintf(f, "kernel=%s\n", state->kernel_release);
+        if (state->scope)
+                fprintf(f, "scope=%s\n", state->scope);
         if (state->debug)
                 fputs("debug=1\n", f);
         if (state->tasks)
@@ -108,6 +112,16 @@ static int parse_kernel(SandboxState *state, const char *value)
         return state->kernel_release ? 0 : -ENOMEM;
 }
 
+static int parse_scope(SandboxState *state, const char *value)
+{
+        if (!unit_name_is_valid(value, ".scope"))
+                return -EINVAL;
+
+        free(state->scope);
+        state->scope = strdup(value);
+        return state->scope ? 0 : -ENOMEM;
+}
+
 static int parse_container(SandboxState *state, char *value)
 {
         const char *name = strsep(&value, " "), *words[3] = {};
@@ -149,6 +163,8 @@ static int parse_line(SandboxState *state, const char *key, char *value, bool *v
                 return parse_u64(value, &state->stop_timeout);
         if (streq(key, "kernel"))
                 return parse_kernel(state, value);
+        if (streq(key, "scope"))
+                return parse_scope(state, value);
         if (streq(key, "virtiofsd"))
                 return parse_virtiofsd(state, value);
         if (streq(key, "container"))
@@ -191,5 +207,21 @@ int sandbox_state_load(SandboxState *ret, const char *path, char **reterr_messag
 
         *ret = state;
         state = (SandboxState) {};
+        return 0;
+}
+
+int sandbox_state_find_scope(const char *run_dir, const char *id, char **ret)
+{
+        _cleanup_(sandbox_state_done) SandboxState state = {};
+        _cleanup_free_ char *path = NULL, *message = NULL;
+
+        if (asprintf(&path, "%s/" SANDBOX_STATE_FILE, run_dir) < 0) {
+                path = NULL;
+                return -ENOMEM;
+        }
+        if (sandbox_state_load(&state, path, &message) < 0 || !state.scope)
+                return unit_name_scope(id, ret);
+
+        *ret = TAKE_PTR(state.scope);
         return 0;
 }

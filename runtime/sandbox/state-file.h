@@ -29,6 +29,7 @@ typedef struct SandboxState {
         bool tasks;             /* its containers are those of a caller: TASK_STATE_FILE */
         bool debug;             /* the guest was booted with Debug=yes */
         usec_t stop_timeout;
+        char *scope;            /* of the machine; NULL: unit_name_scope() */
         char *kernel_release;   /* of the guest; NULL: not known */
         pid_t virtiofsd_pid;    /* 0: none */
         uint64_t virtiofsd_start_time;
@@ -41,5 +42,10 @@ int sandbox_state_add_container(SandboxState *state, const char *name, int stop_
                                 int status);
 
 int sandbox_state_save(const SandboxState *state, const char *path);
+/*
+ * The name of a sandbox's scope: what its state says, else unit_name_scope(id), which it has before there is a state.
+ * New string; -EINVAL for an id that is none. A state that can not be read counts as none.
+ */
+int sandbox_state_find_scope(const char *run_dir, const char *id, char **ret);
 /* -ENOENT: there is none; -EINVAL, -EOPNOTSUPP (newer version): with a text. */
 int sandbox_state_load(SandboxState *ret, const char *path, char **reterr_message);

@@ -38,6 +38,7 @@ TEST(round_trip)
 
         close(mkstemp(path));
         a.kernel_release = strdup("6.12.3-kata");
+        a.scope = strdup("libpod-1.scope");
         ASSERT_OK(sandbox_state_add_container(&a, "web", 15, false, 0));
         ASSERT_OK(sandbox_state_add_container(&a, "db", 2, true, 137));
         ASSERT_OK(sandbox_state_save(&a, path));
@@ -47,6 +48,7 @@ TEST(round_trip)
         ASSERT_TRUE(b.tasks);
         ASSERT_EQ(b.virtiofsd_pid, 42);
         ASSERT_STREQ(b.kernel_release, "6.12.3-kata");
+        ASSERT_STREQ(b.scope, "libpod-1.scope");
         ASSERT_EQ(b.n_containers, 2);
         ASSERT_STREQ(b.containers[1].name, "db");
         ASSERT_EQ(b.containers[1].status, 137);
@@ -72,6 +74,8 @@ TEST(bad_files)
                 { "version=1\ncontainer=web 99 0 0\n", EINVAL },
                 { "version=1\nvirtiofsd=-1 5\n", EINVAL },
                 { "version=1\nvirtiofsd=5\n", EINVAL },
+                { "version=1\nscope=a/b.scope\n", EINVAL },
+                { "version=1\nscope=web.service\n", EINVAL },
         };
         char path[] = "/tmp/test-state-XXXXXX";
 
@@ -85,6 +89,28 @@ TEST(bad_files)
                 ASSERT_CONTAINS(m, path);
         }
         unlink(path);
+}
+
+TEST(scope_of_a_sandbox)
+{
+        char dir[] = "/tmp/test-state-XXXXXX", path[64];
+        SandboxState a = { .stop_timeout = 1 };
+        char *scope;
+
+        ASSERT_NOT_NULL(mkdtemp(dir));
+        snprintf(path, sizeof(path), "%s/" SANDBOX_STATE_FILE, dir);
+        ASSERT_OK(sandbox_state_find_scope(dir, "web", &scope));
+        ASSERT_STREQ(scope, "kata-vm-web.scope");
+        free(scope);
+        a.scope = strdup("libpod-1.scope");
+        ASSERT_OK(sandbox_state_save(&a, path));
+        ASSERT_OK(sandbox_state_find_scope(dir, "web", &scope));
+        ASSERT_STREQ(scope, "libpod-1.scope");
+        free(scope);
+        ASSERT_ERROR(sandbox_state_find_scope("/nowhere", "..", &scope), EINVAL);
+        sandbox_state_done(&a);
+        unlink(path);
+        rmdir(dir);
 }
 
 DEFINE_TEST_MAIN

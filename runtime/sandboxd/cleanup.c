@@ -8,8 +8,8 @@
 #include "basic/error.h"
 #include "basic/fd.h"
 #include "basic/log.h"
+#include "runtime/sandbox/state-file.h"
 #include "runtime/unit/scope.h"
-#include "runtime/unit/unit-name.h"
 
 /* Results of the service that Restart=on-abnormal answers with a restart, see systemd.service(5). */
 static bool restart_follows(void)
@@ -51,9 +51,11 @@ int sandbox_cleanup(const char *id)
         if (restart_follows())
                 return 0;
 
-        r = unit_name_scope(id, &scope);
-        if (r >= 0 && asprintf(&run_dir, "%s/%s", RUNDIR, id) < 0)
-                r = -ENOMEM;
+        r = asprintf(&run_dir, "%s/%s", RUNDIR, id) < 0 ? -ENOMEM : 0;
+        if (r >= 0)
+                r = sandbox_state_find_scope(run_dir, id, &scope);
+        else
+                run_dir = NULL;
         if (r >= 0)
                 r = sd_event_new(&c.event);
         if (r >= 0)
