@@ -22,7 +22,8 @@ static const MessageFields messages[] = {
           "1=type:string 2=source:string 3=target:string 4=options:string[]" },
         { &containerd__task__v2__create_task_request__descriptor,
           "1=id:string 2=bundle:string 3=rootfs:Mount[] 4=terminal:bool 5=stdin:string 6=stdout:string "
-          "7=stderr:string 8=checkpoint:string 9=parent_checkpoint:string 10=options:Any" },
+          "7=stderr:string 8=checkpoint:string 9=parent_checkpoint:string 10=options:Any "
+          "1000=host_hooks:bool" },
         { &containerd__task__v2__create_task_response__descriptor, "1=pid:uint32" },
         { &containerd__task__v2__start_request__descriptor, "1=id:string 2=exec_id:string" },
         { &containerd__task__v2__start_response__descriptor, "1=pid:uint32" },
@@ -49,7 +50,7 @@ static const MessageFields messages[] = {
         { &containerd__task__v2__checkpoint_task_request__descriptor, "1=id:string 2=path:string 3=options:Any" },
         { &containerd__task__v2__update_task_request__descriptor,
           "1=id:string 2=resources:Any 3=annotations:map<string,string>" },
-        { &containerd__task__v2__wait_request__descriptor, "1=id:string 2=exec_id:string" },
+        { &containerd__task__v2__wait_request__descriptor, "1=id:string 2=exec_id:string 1000=stands_for:bool" },
         { &containerd__task__v2__wait_response__descriptor, "1=exit_status:uint32 2=exited_at:Timestamp" },
         { &containerd__task__v2__stats_request__descriptor, "1=id:string" },
         { &containerd__task__v2__stats_response__descriptor, "1=stats:Any" },

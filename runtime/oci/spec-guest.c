@@ -3,6 +3,7 @@
 
 #include "runtime/oci/spec-guest.h"
 
+#include <inttypes.h>
 #include <limits.h>
 
 #include "basic/error.h"
@@ -210,9 +211,13 @@ static int replace_options(Translation *t, Grpc__Mount *m, const char *const *op
  */
 static int translate_shm(Translation *t, Grpc__Mount *m)
 {
-        static const char *const options[] = { "nosuid", "noexec", "nodev", "mode=1777",
-                                               "size=65536k" };
+        const uint64_t size = t->oci->shm_size > 0 ? t->oci->shm_size : MIB(64);
+        const char *options[] = { "nosuid", "noexec", "nodev", "mode=1777", NULL };
         int r;
+
+        options[ELEMENTSOF(options) - 1] = oci_spec_printf(t->oci, "size=%" PRIu64 "k", (size + 1023) / 1024);
+        if (!options[ELEMENTSOF(options) - 1])
+                return -ENOMEM;
 
         r = oci_spec_note(t->oci, "mount /dev/shm: a tmpfs of the guest in place of the host's %s",
                           m->source);
@@ -305,9 +310,13 @@ static int translate_mount(Translation *t, size_t index)
                         index, m->type);
 }
 
-static int refuse_hooks(const Translation *t)
+/*
+ * createContainer and startContainer hooks run in the guest, where the container is. The others belong to the host: the
+ * agent would run them as well.
+ */
+static int translate_hooks(const Translation *t)
 {
-        const Grpc__Hooks *h = t->spec->hooks;
+        Grpc__Hooks *h = t->spec->hooks;
         _cleanup_free_ char *names = NULL;
         Strv found = {};
         int r = 0;
@@ -321,21 +330,20 @@ static int refuse_hooks(const Translation *t)
         } kinds[] = {
                 { "prestart", h->n_prestart },
                 { "createRuntime", h->n_createruntime },
-                { "createContainer", h->n_createcontainer },
-                { "startContainer", h->n_startcontainer },
                 { "poststart", h->n_poststart },
                 { "poststop", h->n_poststop },
         };
 
-        for (size_t i = 0; i < ELEMENTSOF(kinds) && r >= 0; i++)
+        for (size_t i = 0; i < ELEMENTSOF(kinds) && r >= 0 && !t->oci->host_hooks; i++)
                 if (kinds[i].n > 0)
                         r = strv_add(&found, kinds[i].name);
         if (r >= 0 && found.n > 0) {
                 names = strv_join(&found, ", ");
-                r = error_setf(t->reterr_message, -EOPNOTSUPP, "hooks are not supported yet: %s",
+                r = error_setf(t->reterr_message, -EOPNOTSUPP, "hooks of the host can not be run here: %s",
                                strempty(names));
         }
 
+        h->n_prestart = h->n_createruntime = h->n_poststart = h->n_poststop = 0;
         strv_done(&found);
         return r;
 }
@@ -532,12 +540,11 @@ static int translate(Translation *t)
 {
         int r;
 
-        r = refuse_hooks(t);
+        r = translate_hooks(t);
         if (r >= 0)
                 r = refuse_extension(t);
         if (r < 0)
                 return r;
-        t->spec->hooks = NULL;
 
         r = translate_process(t);
         if (r < 0)

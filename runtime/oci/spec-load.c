@@ -8,7 +8,9 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdarg.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "basic/error.h"
@@ -387,6 +389,20 @@ int oci_resources_parse(const char *name, const char *text, size_t size, OciSpec
         return part_parse(name, text, size, "resources", "linux", ret, reterr_message);
 }
 
+/* The guest makes a /dev/shm of its own: as large as the one that the caller has made for the container. */
+static uint64_t find_shm_size(const OciSpec *spec)
+{
+        for (size_t i = 0; i < spec->spec->n_mounts; i++) {
+                const Grpc__Mount *m = spec->spec->mounts[i];
+                struct statfs st;
+
+                if (streq(m->destination, "/dev/shm") && m->source[0] == '/' && statfs(m->source, &st) >= 0 &&
+                    st.f_type == TMPFS_MAGIC && st.f_blocks > 0)
+                        return (uint64_t) st.f_blocks * (uint64_t) st.f_bsize;
+        }
+        return 0;
+}
+
 int oci_spec_load(const char *bundle, OciSpec **ret, char **reterr_message)
 {
         _cleanup_free_ char *path = NULL, *text = NULL;
@@ -418,6 +434,7 @@ int oci_spec_load(const char *bundle, OciSpec **ret, char **reterr_message)
         spec->bundle = strdup(bundle);
         if (!spec->bundle)
                 return -ENOMEM;
+        spec->shm_size = find_shm_size(spec);
 
         *ret = TAKE_PTR(spec);
         return 0;

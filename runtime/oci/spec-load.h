@@ -20,6 +20,8 @@ typedef struct OciSpec {
         PbArena arena;    /* owns the message and everything in it */
         Grpc__Spec *spec; /* process, root and linux are never NULL */
         Kata__Systemd__V1__SpecExtension *extension; /* what spec has no fields for; NULL: nothing */
+        bool host_hooks;  /* somebody runs the hooks of the host: oci_spec_to_guest() takes them out */
+        uint64_t shm_size; /* bytes of the tmpfs that an engine has made for /dev/shm; 0: not known */
         char *bundle;     /* absolute directory; NULL for a spec that was not read from one */
         Strv notes;       /* one line each, for the journal: what was asked for and is not done */
 } OciSpec;

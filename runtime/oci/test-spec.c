@@ -298,7 +298,7 @@ static const struct {
 } not_for_guest[] = {
         { "", "",
           ",\"hooks\":{\"createRuntime\":[{\"path\":\"/a\"}],\"poststop\":[{\"path\":\"/b\"}]}",
-          "hooks are not supported yet: createRuntime, poststop" },
+          "hooks of the host can not be run here: createRuntime, poststop" },
         { "", ",\"devices\":[{\"path\":\"/dev/sda\",\"type\":\"b\",\"major\":8}]", "",
           "linux.devices[0]: block devices" },
         { "", "", ",\"mounts\":[{\"destination\":\"/a\",\"type\":\"nfs\",\"source\":\"x:/\"}]",

@@ -10,12 +10,13 @@
 #include "basic/error.h"
 #include "basic/fd.h"
 #include "basic/parse.h"
+#include "basic/unix-socket.h"
 
 #define READ_SIZE 4096U
 
 void task_calls_init(TaskCalls *calls, void *userdata)
 {
-        *calls = (TaskCalls) { .fd = -EBADF, .next_id = 1, .userdata = userdata };
+        *calls = (TaskCalls) { .fd = -EBADF, .passed_fd = -EBADF, .next_id = 1, .userdata = userdata };
         ttrpc_reader_init(&calls->reader, TTRPC_RESPONSE);
 }
 
@@ -92,13 +93,27 @@ short task_calls_events(const TaskCalls *calls)
         return calls->fd < 0 ? 0 : (short) (POLLIN | (calls->n_output > 0 ? POLLOUT : 0));
 }
 
+static ssize_t send_some(TaskCalls *calls)
+{
+        ssize_t k;
+
+        if (calls->passed_fd >= 0) {
+                k = unix_send_fd(calls->fd, calls->output, calls->n_output, MSG_DONTWAIT, calls->passed_fd);
+                if (k > 0)
+                        calls->passed_fd = -EBADF;
+                return k;
+        }
+        k = send(calls->fd, calls->output, calls->n_output, MSG_NOSIGNAL | MSG_DONTWAIT);
+        return k < 0 ? negative_errno() : k;
+}
+
 static int flush_output(TaskCalls *calls)
 {
         while (calls->n_output > 0) {
-                ssize_t k = send(calls->fd, calls->output, calls->n_output, MSG_NOSIGNAL | MSG_DONTWAIT);
+                ssize_t k = send_some(calls);
 
                 if (k < 0)
-                        return errno == EAGAIN || errno == EINTR ? 0 : negative_errno();
+                        return k == -EAGAIN || k == -EINTR ? 0 : (int) k;
                 calls->n_output -= (size_t) k;
                 memmove(calls->output, calls->output + k, calls->n_output);
         }

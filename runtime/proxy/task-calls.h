@@ -33,6 +33,7 @@ struct TaskCalls {
         TaskCall calls[TASK_CALLS_MAX];
         uint8_t *output;        /* not sent yet */
         size_t n_output;
+        int passed_fd;          /* goes along with what is sent next; the caller's; -EBADF: none */
         void *userdata;
 };
 

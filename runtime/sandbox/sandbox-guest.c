@@ -40,11 +40,11 @@ usec_t sandbox_request_timeout(const Sandbox *s)
 }
 
 int sandbox_share_add(Sandbox *s, const char *name, const char *source, bool read_only, bool recursive,
-                      char **reterr_message)
+                      int namespace_fd, char **reterr_message)
 {
         return share_add_live(s->share_dir, name, source,
                               (read_only ? SHARE_READ_ONLY : 0) | (recursive ? SHARE_RECURSIVE : 0),
-                              reterr_message);
+                              namespace_fd, reterr_message);
 }
 
 void sandbox_share_remove(Sandbox *s, const char *name)

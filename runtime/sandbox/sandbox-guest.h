@@ -21,7 +21,7 @@ usec_t sandbox_request_timeout(const Sandbox *s);
 
 /* As share_add_live() and share_remove(), in the directory of this sandbox. */
 int sandbox_share_add(Sandbox *s, const char *name, const char *source, bool read_only, bool recursive,
-                      char **reterr_message);
+                      int namespace_fd, char **reterr_message);
 void sandbox_share_remove(Sandbox *s, const char *name);
 
 /* SandboxHandlers.containers_are_down may have another answer. */

@@ -13,6 +13,9 @@
 #include "runtime/sandbox/sandbox-guest.h"
 #include "runtime/sandbox/state-file.h"
 
+/* A kata-shim connects again as soon as it sees a broken connection. */
+#define ORPHAN_GRACE (2 * USEC_PER_SEC)
+
 struct TaskSocket {
         Sandbox *sandbox;
         TaskService *service;
@@ -20,11 +23,12 @@ struct TaskSocket {
 };
 
 static int on_share_add(void *userdata, const char *name, const char *source, bool read_only, bool recursive,
-                        char **reterr_message)
+                        int namespace_fd, char **reterr_message)
 {
         TaskSocket *socket = userdata;
 
-        return sandbox_share_add(socket->sandbox, name, source, read_only, recursive, reterr_message);
+        return sandbox_share_add(socket->sandbox, name, source, read_only, recursive, namespace_fd,
+                                 reterr_message);
 }
 
 static void on_share_remove(void *userdata, const char *name)
@@ -76,6 +80,7 @@ int task_socket_new(TaskSocket **ret, sd_event *event, Sandbox *sandbox, bool re
                 .run_dir = sandbox_run_dir(sandbox),
                 .vm_pid = sandbox_vm_pid(sandbox),
                 .request_timeout = sandbox_request_timeout(sandbox),
+                .orphan_grace = ORPHAN_GRACE,
                 .share_add = on_share_add,
                 .share_remove = on_share_remove,
                 .on_shutdown = on_shutdown,

@@ -11,6 +11,7 @@
 
 #include "basic/error.h"
 #include "basic/fd.h"
+#include "runtime/store/mount-clone.h"
 
 int share_enter_namespace(void)
 {
@@ -103,7 +104,7 @@ static int set_flags(int fd, const char *path, uint64_t flags, bool recursive)
 }
 
 /* A mount of source that is not in the tree yet. Never follows into device files and the like. */
-static int clone_source(const char *source, ShareFlags flags, int *ret_fd, bool *ret_directory,
+static int clone_source(const char *source, ShareFlags flags, int namespace_fd, int *ret_fd, bool *ret_directory,
                         char **reterr_message)
 {
         bool recursive = flags & SHARE_RECURSIVE;
@@ -111,11 +112,11 @@ static int clone_source(const char *source, ShareFlags flags, int *ret_fd, bool 
         struct stat st;
         int r;
 
-        tree = open_tree(AT_FDCWD, source,
-                         OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0U));
-        if (tree < 0 || fstat(tree, &st) < 0)
-                return error_setf(reterr_message, errno, "'%s' can not be shared: %s", source,
-                                  strerror(errno));
+        r = mount_clone(namespace_fd, source, recursive, &tree);
+        if (r >= 0 && fstat(tree, &st) < 0)
+                r = negative_errno();
+        if (r < 0)
+                return error_setf(reterr_message, r, "'%s' can not be shared: %s", source, strerror(-r));
         if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
                 return error_setf(reterr_message, EINVAL,
                                   "'%s' can not be shared: neither a directory nor a regular file",
@@ -146,7 +147,7 @@ int share_add(const char *dir, const char *name, const char *source, ShareFlags 
         if (asprintf(&target, "%s/%s", dir, name) < 0)
                 return -ENOMEM;
 
-        r = clone_source(source, flags, &tree, &directory, reterr_message);
+        r = clone_source(source, flags, -EBADF, &tree, &directory, reterr_message);
         if (r < 0)
                 return r;
         r = make_target(target, directory);
@@ -217,7 +218,7 @@ static void remove_live_target(int dir_fd, const char *name)
                 (void) unlinkat(dir_fd, parent, AT_REMOVEDIR);
 }
 
-int share_add_live(const char *dir, const char *name, const char *source, ShareFlags flags,
+int share_add_live(const char *dir, const char *name, const char *source, ShareFlags flags, int namespace_fd,
                    char **reterr_message)
 {
         _cleanup_close_ int tree = -EBADF, dir_fd = -EBADF;
@@ -236,7 +237,7 @@ int share_add_live(const char *dir, const char *name, const char *source, ShareF
                                   "that is gone: no further container can be created");
         if (r < 0)
                 return error_setf(reterr_message, r, "'%s': %s", dir, strerror(-r));
-        r = clone_source(source, flags, &tree, &directory, reterr_message);
+        r = clone_source(source, flags, namespace_fd, &tree, &directory, reterr_message);
         if (r < 0)
                 return r;
 

@@ -48,10 +48,11 @@ int share_add(const char *dir, const char *name, const char *source, ShareFlags 
 int share_seal(const char *dir, char **reterr_message);
 
 /*
- * The same as share_add() for a live directory that is sealed. -EEXIST for a name that is there; -ENOTCONN in a
+ * The same as share_add() for a live directory that is sealed; source is looked up in the mount namespace of
+ * namespace_fd, or in this one (-EBADF). -EEXIST for a name that is there; -ENOTCONN in a
  * namespace that does not have the directory of this sandbox.
  */
-int share_add_live(const char *dir, const char *name, const char *source, ShareFlags flags,
+int share_add_live(const char *dir, const char *name, const char *source, ShareFlags flags, int namespace_fd,
                    char **reterr_message);
 
 /* Undoes share_add_live(); what is in use stays for who uses it. A name that is not there is fine. */

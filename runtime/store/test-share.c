@@ -85,7 +85,8 @@ static int check_live(const char *top)
 {
         _cleanup_free_ char *dir = NULL, *source = NULL, *file = NULL, *stray = NULL, *message = NULL, *parent = NULL;
         int told[2], ask[2], status;
-        _cleanup_close_ int ns = -EBADF;
+        _cleanup_close_ int ns = -EBADF, other = -EBADF, theirs = -EBADF;
+        _cleanup_free_ char *theirs_file = NULL, *text = NULL, *there = NULL, *there_file = NULL;
         char byte;
         pid_t pid;
 
@@ -108,11 +109,11 @@ static int check_live(const char *top)
         pid = start_server(dir, "web.1/rootfs/file", told[1], ask[0]);
         ASSERT_EQ(read(told[0], &byte, 1), 1);
 
-        ASSERT_OK(share_add_live(dir, "web.1/rootfs", source, 0, NULL));
-        ASSERT_OK(share_add_live(dir, "web.1-0-file", file, SHARE_READ_ONLY, NULL));
-        ASSERT_ERROR(share_add_live(dir, "web.1/rootfs", source, 0, &message), EEXIST);
-        ASSERT_ERROR(share_add_live(dir, "../x", source, 0, &message), EINVAL);
-        ASSERT_ERROR(share_add_live(dir, "x", "/no/such/dir", 0, &message), ENOENT);
+        ASSERT_OK(share_add_live(dir, "web.1/rootfs", source, 0, -EBADF, NULL));
+        ASSERT_OK(share_add_live(dir, "web.1-0-file", file, SHARE_READ_ONLY, -EBADF, NULL));
+        ASSERT_ERROR(share_add_live(dir, "web.1/rootfs", source, 0, -EBADF, &message), EEXIST);
+        ASSERT_ERROR(share_add_live(dir, "../x", source, 0, -EBADF, &message), EINVAL);
+        ASSERT_ERROR(share_add_live(dir, "x", "/no/such/dir", 0, -EBADF, &message), ENOENT);
         ASSERT_CONTAINS(message, "'/no/such/dir' can not be shared");
         ASSERT_ERROR(mkdir(stray, 0755) < 0 ? -errno : 0, EROFS);
         ASSERT_EQ(write(ask[1], "x", 1), 1);
@@ -130,10 +131,30 @@ static int check_live(const char *top)
         /* A successor: nothing works in a namespace of its own, all in the kept one. */
         ASSERT_OK(share_keep_namespace(&ns));
         ASSERT_OK(umount2(dir, MNT_DETACH));
-        ASSERT_ERROR(share_add_live(dir, "web.2/rootfs", source, 0, &message), ENOTCONN);
+        ASSERT_ERROR(share_add_live(dir, "web.2/rootfs", source, 0, -EBADF, &message), ENOTCONN);
         ASSERT_CONTAINS(message, "belongs to a supervisor that is gone");
         ASSERT_OK(share_remove(dir, "web.2/rootfs"));
         ASSERT_OK(share_return_to_namespace(ns));
+
+        /* What somebody has mounted elsewhere in a place that is private there. */
+        ASSERT_OK(asprintf(&there, "%s/theirs", top));
+        ASSERT_OK(asprintf(&there_file, "%s/theirs/file", top));
+        ASSERT_OK(mkdir_p(there, 0755));
+        ASSERT_OK(write_file_atomic(there_file, "theirs", 6, 0644));
+        ASSERT_OK(share_open(dir, true, NULL));
+        ASSERT_OK(share_seal(dir, NULL));
+        ASSERT_OK(share_keep_namespace(&other));
+        ASSERT_OK(share_enter_namespace());
+        ASSERT_OK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+        ASSERT_OK(share_keep_namespace(&theirs));
+        ASSERT_OK(mount(there, source, NULL, MS_BIND, NULL));
+        ASSERT_OK(share_return_to_namespace(other));
+        ASSERT_OK(share_add_live(dir, "web.3/rootfs", source, 0, theirs, NULL));
+        ASSERT_ERROR(share_add_live(dir, "web.4/rootfs", "/no/such/dir", 0, theirs, NULL), ENOENT);
+        ASSERT_OK(asprintf(&theirs_file, "%s/web.3/rootfs/file", dir));
+        ASSERT_OK(read_file_at(AT_FDCWD, theirs_file, 100, &text, NULL));
+        ASSERT_STREQ(text, "theirs");
+        ASSERT_OK(share_remove(dir, "web.3/rootfs"));
         return 0;
 }
 

@@ -4,17 +4,16 @@
 #include <signal.h>
 
 #include "basic/error.h"
+#include "basic/fd.h"
 #include "basic/limits.h"
 #include "basic/log.h"
 #include "basic/parse.h"
 #include "proto/agent.pb-c.h"
 #include "proto/task-events.pb-c.h"
+#include "proto/task-types.h"
 #include "runtime/oci/spec-guest.h"
 #include "runtime/task/task-internal.h"
 #include "runtime/task/task-stats.h"
-
-#define RUNC_OPTIONS "containerd.runc.v1.Options"
-#define RESOURCES_TYPE "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources"
 
 /* --- create --- */
 
@@ -27,7 +26,7 @@ static const char *refusal(const Containerd__Task__V2__CreateTaskRequest *q, Ttr
         if (*q->bundle != '/' || strlen(q->bundle) >= TASK_PATH_MAX)
                 return "bundle is not an absolute path";
         /* Those of runc come from clients that do not look at the runtime; they mean nothing here. */
-        if (q->options && *q->options->type_url && !streq(q->options->type_url, RUNC_OPTIONS))
+        if (q->options && *q->options->type_url && !streq(q->options->type_url, TASK_TYPE_RUNC_OPTIONS))
                 return "options of this type are not supported";
         *ret_code = TTRPC_UNIMPLEMENTED;
         if (q->n_rootfs > 0)
@@ -38,7 +37,7 @@ static const char *refusal(const Containerd__Task__V2__CreateTaskRequest *q, Ttr
 }
 
 /* The guest's view of the container, and what it has to see of the host. */
-static int load_spec(Task *task, OciShares *ret_shares, char **reterr_message)
+static int load_spec(Task *task, bool host_hooks, OciShares *ret_shares, char **reterr_message)
 {
         _cleanup_free_ char *share_id = NULL;
         _cleanup_oci_spec_ OciSpec *spec = NULL;
@@ -57,6 +56,7 @@ static int load_spec(Task *task, OciShares *ret_shares, char **reterr_message)
                 share_id = NULL;
                 return -ENOMEM;
         }
+        spec->host_hooks = host_hooks;
         r = oci_spec_to_guest(spec, share_id, ret_shares, reterr_message);
         if (r < 0)
                 return r;
@@ -80,7 +80,8 @@ static void remove_shares(Task *task)
         task->shares = (Strv) {};
 }
 
-static int add_shares(Task *task, const OciShares *shares, char **reterr_message)
+/* namespace_fd: the mount namespace that the caller has handed over; -EBADF: ours will do. */
+static int add_shares(Task *task, const OciShares *shares, int namespace_fd, char **reterr_message)
 {
         TaskHost *host = &task->service->host;
 
@@ -91,7 +92,7 @@ static int add_shares(Task *task, const OciShares *shares, char **reterr_message
                 if (r < 0)
                         return r;
                 r = host->share_add(host->userdata, e->name, e->source, e->read_only, e->recursive,
-                                    reterr_message);
+                                    namespace_fd, reterr_message);
                 if (r < 0)
                         return r;
         }
@@ -164,6 +165,7 @@ static void on_connected(TaskIo *io, int error, const char *text, void *userdata
 void task_container_create(TaskService *service, TtrpcCall *call,
                            const Containerd__Task__V2__CreateTaskRequest *q)
 {
+        _cleanup_close_ int namespace_fd = ttrpc_call_take_fd(call);
         _cleanup_oci_shares_ OciShares shares = {};
         _cleanup_free_ char *message = NULL;
         TaskIoParams io;
@@ -192,11 +194,11 @@ void task_container_create(TaskService *service, TtrpcCall *call,
                 return create_failed(task, r, NULL);
 
         io = task_process_io_params(&task->init);
-        r = load_spec(task, &shares, &message);
+        r = load_spec(task, q->host_hooks, &shares, &message);
         if (r >= 0)
                 r = task_io_new(&task->init.io, &io, &message);
         if (r >= 0)
-                r = add_shares(task, &shares, &message);
+                r = add_shares(task, &shares, namespace_fd, &message);
         if (r >= 0)
                 r = task_io_connect(task->init.io, service->host.transport, on_connected, &task->init);
         if (r < 0)
@@ -324,8 +326,9 @@ void task_container_update(Task *task, TtrpcCall *call, const Google__Protobuf__
 
         if (task->init.phase != TASK_CREATED && task->init.phase != TASK_RUNNING)
                 return ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "container %s is not running", task->id);
-        if (!resources || !streq(resources->type_url, RESOURCES_TYPE))
-                return ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "the resources are not of type " RESOURCES_TYPE);
+        if (!resources || !streq(resources->type_url, TASK_TYPE_RESOURCES))
+                return ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT,
+                                       "the resources are not of type " TASK_TYPE_RESOURCES);
 
         r = oci_resources_parse("update", (const char *) resources->value.data, resources->value.len, &spec, &message);
         if (r >= 0)

@@ -7,10 +7,10 @@
 #include "basic/parse.h"
 #include "proto/agent.pb-c.h"
 #include "proto/task-events.pb-c.h"
+#include "proto/task-types.h"
 #include "runtime/oci/spec-guest.h"
 #include "runtime/task/task-internal.h"
 
-#define PROCESS_TYPE "types.containerd.io/opencontainers/runtime-spec/1/Process"
 
 static int parse_spec(TaskProcess *p, char **reterr_message)
 {
@@ -84,8 +84,8 @@ void task_exec_create(Task *task, TtrpcCall *call, const Containerd__Task__V2__E
         if (task_service_n_processes(service) >= TASK_PROCESSES_MAX)
                 return ttrpc_call_fail(call, TTRPC_RESOURCE_EXHAUSTED, "the sandbox has %u processes already",
                                        TASK_PROCESSES_MAX);
-        if (!q->spec || !streq(q->spec->type_url, PROCESS_TYPE))
-                return ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "the process is not of type " PROCESS_TYPE);
+        if (!q->spec || !streq(q->spec->type_url, TASK_TYPE_PROCESS))
+                return ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "the process is not of type " TASK_TYPE_PROCESS);
         if (q->spec->value.len > OCI_CONFIG_MAX)
                 return ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "the process is larger than %zu KiB",
                                        OCI_CONFIG_MAX / 1024);

@@ -37,6 +37,7 @@ typedef struct TaskWaiter {
         struct TaskWaiter *next;
         TaskProcess *process;
         TtrpcCall *call;
+        bool stands_for;
 } TaskWaiter;
 
 struct TaskProcess {
@@ -45,6 +46,7 @@ struct TaskProcess {
         char *exec_id;                  /* NULL: the init process */
         TaskPhase phase;
         bool dead;                      /* nobody finds it any more */
+        bool orphaned;                  /* whoever stood for it on the host is gone, and does not delete it */
         unsigned n_ops;
 
         char *stdin_path, *stdout_path, *stderr_path;
@@ -64,6 +66,7 @@ struct TaskProcess {
         TtrpcCall *call;                /* of Create, Start or Delete, which never overlap */
         bool deleting;
         sd_event_source *drain_timer;   /* of Delete */
+        sd_event_source *orphan_timer;  /* whoever stood for it is gone */
 };
 
 struct Task {
@@ -159,7 +162,8 @@ int task_process_watch(TaskProcess *p);
 void task_process_exited(TaskProcess *p, uint32_t status);
 /* It was never started and never will be: nothing is reported, but whoever waits is not left waiting. */
 void task_process_give_up(TaskProcess *p);
-void task_process_wait(TaskProcess *p, TtrpcCall *call);
+/* stands_for: the process is killed when the client is gone and none like it has come soon after. */
+void task_process_wait(TaskProcess *p, TtrpcCall *call, bool stands_for);
 void task_process_kill(TaskProcess *p, TtrpcCall *call, uint32_t sig, bool all);
 void task_process_resize(TaskProcess *p, TtrpcCall *call, uint32_t width, uint32_t height);
 void task_process_close_stdin(TaskProcess *p);

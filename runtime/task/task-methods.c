@@ -174,7 +174,7 @@ void task_method_wait(void *userdata, TtrpcCall *call, const void *input)
         TaskProcess *p = lookup_process(userdata, call, q->id, q->exec_id);
 
         if (p)
-                task_process_wait(p, call);
+                task_process_wait(p, call, q->stands_for);
 }
 
 void task_method_stats(void *userdata, TtrpcCall *call, const void *input)

@@ -42,6 +42,7 @@ void task_process_done(TaskProcess *p)
         if (p->call)
                 ttrpc_call_fail(TAKE_PTR(p->call), TTRPC_UNAVAILABLE, "the process is gone");
         sd_event_source_disable_unref(p->drain_timer);
+        sd_event_source_disable_unref(p->orphan_timer);
         task_io_free(p->io, service ? service->host.transport : NULL);
         oci_spec_free(p->spec);
         free(p->spec_text);
@@ -278,6 +279,10 @@ void task_process_exited(TaskProcess *p, uint32_t status)
         report_exit(p);
         task_state_save(service);
         release_waiters(p);
+        if (p->orphaned && !task_process_is_init(p) && !p->deleting && !p->call) {
+                p->deleting = true;
+                task_process_delete_continue(p);
+        }
         task_service_changed(service);
 }
 
@@ -322,6 +327,35 @@ int task_process_watch(TaskProcess *p)
 
 /* --- wait --- */
 
+static int on_orphaned(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        TaskProcess *p = userdata;
+        TaskOp *op;
+
+        p->orphan_timer = sd_event_source_disable_unref(p->orphan_timer);
+        if (p->phase == TASK_STOPPED)
+                return 0;
+        p->orphaned = true;
+        log_notice("Process %s of container '%s' is killed: the process of the host that stood for it is gone",
+                   task_process_id(p), p->task->id);
+        op = task_op_new(p, NULL, task_op_answer);
+        if (op)
+                (void) TASK_OP_SEND(op, agent_signal_process(task_agent(p->task->service), p->task->id, p->exec_id,
+                                                             SIGKILL, p->task->service->host.request_timeout,
+                                                             task_op_reply, op));
+        return 0;
+}
+
+/* It may come back on another connection. */
+static void watch_orphan(TaskProcess *p)
+{
+        if (p->phase == TASK_STOPPED || p->orphan_timer)
+                return;
+        if (sd_event_add_time_relative(p->task->service->host.event, &p->orphan_timer, CLOCK_MONOTONIC,
+                                       p->task->service->host.orphan_grace, 0, on_orphaned, p) < 0)
+                log_oom();
+}
+
 static void on_wait_cancelled(TtrpcCall *call, void *userdata)
 {
         TaskWaiter *w = userdata;
@@ -332,10 +366,12 @@ static void on_wait_cancelled(TtrpcCall *call, void *userdata)
                         w->process->n_waiters--;
                         break;
                 }
+        if (w->stands_for)
+                watch_orphan(w->process);
         free(w);
 }
 
-void task_process_wait(TaskProcess *p, TtrpcCall *call)
+void task_process_wait(TaskProcess *p, TtrpcCall *call, bool stands_for)
 {
         TaskWaiter *w;
 
@@ -346,7 +382,9 @@ void task_process_wait(TaskProcess *p, TtrpcCall *call)
         if (!w)
                 return ttrpc_call_fail_errno(call, -ENOMEM, NULL);
 
-        *w = (TaskWaiter) { .process = p, .call = call, .next = p->waiters };
+        *w = (TaskWaiter) { .process = p, .call = call, .stands_for = stands_for, .next = p->waiters };
+        if (stands_for)
+                p->orphan_timer = sd_event_source_disable_unref(p->orphan_timer);
         p->waiters = w;
         p->n_waiters++;
         ttrpc_call_on_cancel(call, on_wait_cancelled, w);

@@ -31,9 +31,10 @@ typedef struct TaskHost {
         const char *run_dir;
         pid_t vm_pid;                   /* the process of this host that clients see as the task's */
         usec_t request_timeout;
-        /* What the guest sees as OCI_GUEST_SHARE/NAME from now on. */
+        usec_t orphan_grace;            /* how long a process lives on when nobody of the host stands for it any more */
+        /* What the guest sees as OCI_GUEST_SHARE/NAME from now on; namespace_fd as in share_add_live(). */
         int (*share_add)(void *userdata, const char *name, const char *source, bool read_only, bool recursive,
-                         char **reterr_message);
+                         int namespace_fd, char **reterr_message);
         void (*share_remove)(void *userdata, const char *name);
         /* A client wants the sandbox to end, or nobody has wanted anything of it for a long time. */
         void (*on_shutdown)(void *userdata, const char *why);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -142,6 +143,65 @@ TEST(input)
         FAKE_RUN_UNTIL(&w.guest, read(w.guest.streams[1], buf, sizeof(buf)) == 3);
         FAKE_RUN_UNTIL(&w.guest, read(w.guest.streams[1], buf, sizeof(buf)) == 0);
         ASSERT_OK(task_call(&w, "CloseIO", &close_io.base, &NONE));
+        world_done(&w);
+}
+
+/* Whoever stands for a process on the host may be killed; one that only waits may leave. */
+TEST(orphans)
+{
+        static const char json[] = "{\"args\":[\"/bin/id\"],\"cwd\":\"/\"}";
+        Containerd__Task__V2__WaitRequest q = CONTAINERD__TASK__V2__WAIT_REQUEST__INIT;
+        TtrpcClient *client;
+        int pair[2];
+        World w;
+
+        world_init(&w);
+        run_container(&w, "web", "/dev/null");
+        w.guest.log[0] = '\0';
+        q.id = S("web");
+        for (int round = 0; round < 3; round++) {
+                ASSERT_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair));
+                ASSERT_OK(task_service_add_client(w.service, pair[0]));
+                ASSERT_OK(ttrpc_client_new(&client, w.event, pair[1], "shim", NULL, NULL));
+                q.stands_for = round > 0;
+                ASSERT_OK(ttrpc_client_call(client, SERVICE, "Wait", &q.base,
+                                            &containerd__task__v2__wait_response__descriptor, 0, on_reply, &w));
+                /* It is answered in order, so the other one has arrived. */
+                for (int i = 0; i < 4; i++) {
+                        ASSERT_NOT_NULL(task_state(&w, "web", ""));
+                        ASSERT_OK(sd_event_run(w.event, 1000));
+                }
+                ttrpc_client_free(client);
+                if (round == 0)
+                        for (int i = 0; i < 5; i++) {
+                                usleep(10000);
+                                ASSERT_OK(sd_event_run(w.event, 0));
+                                ASSERT_STREQ(w.guest.log, "");
+                        }
+        }
+        /* The second one came back in time as the third, which did not. */
+        FAKE_RUN_UNTIL(&w.guest, *w.guest.log);
+        ASSERT_STREQ(w.guest.log, "Signal web 'web' 9;");
+
+        /* Nobody else would delete a further process. */
+        ASSERT_OK(task_exec(&w, "web", "e1", false, json));
+        ASSERT_OK(task_start(&w, "web", "e1"));
+        w.guest.log[0] = '\0';
+        q.exec_id = S("e1");
+        ASSERT_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair));
+        ASSERT_OK(task_service_add_client(w.service, pair[0]));
+        ASSERT_OK(ttrpc_client_new(&client, w.event, pair[1], "shim", NULL, NULL));
+        ASSERT_OK(ttrpc_client_call(client, SERVICE, "Wait", &q.base, &containerd__task__v2__wait_response__descriptor,
+                                    0, on_reply, &w));
+        for (int i = 0; i < 4; i++) {
+                ASSERT_NOT_NULL(task_state(&w, "web", "e1"));
+                ASSERT_OK(sd_event_run(w.event, 1000));
+        }
+        ttrpc_client_free(client);
+        FAKE_RUN_UNTIL(&w.guest, *w.guest.log);
+        ASSERT_STREQ(w.guest.log, "Signal web 'e1' 9;");
+        fake_guest_exit(&w.guest, "web", "e1", 137);
+        FAKE_RUN_UNTIL(&w.guest, !task_state(&w, "web", "e1"));
         world_done(&w);
 }
 

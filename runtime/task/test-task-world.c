@@ -13,7 +13,7 @@
 /* --- the supervisor around it --- */
 
 static int share_add(void *userdata, const char *name, const char *source, bool read_only, bool recursive,
-                     char **reterr_message)
+                     int namespace_fd, char **reterr_message)
 {
         World *w = userdata;
         size_t n = strlen(w->shares);
@@ -49,6 +49,7 @@ static void on_change(void *userdata)
 void start_service(World *w)
 {
         const TaskHost host = {
+                .orphan_grace = 20 * USEC_PER_MSEC,
                 .event = w->event, .agent = w->guest.client, .transport = w->guest.transport,
                 .relay = w->guest.relay, .run_dir = w->guest.dir, .vm_pid = VM_PID,
                 .request_timeout = 10 * USEC_PER_SEC,

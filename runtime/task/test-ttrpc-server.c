@@ -9,6 +9,7 @@
 #include "basic/fd.h"
 #include "basic/limits.h"
 #include "basic/test.h"
+#include "basic/unix-socket.h"
 #include "proto/task.pb-c.h"
 #include "runtime/task/ttrpc-server.h"
 
@@ -28,7 +29,10 @@ static void on_cancel(TtrpcCall *call, void *userdata)
         w->cancelled++;
 }
 
-/* Answers at once if the id is "now", fails if it is "bad", else holds the call. */
+/*
+ * Answers at once if the id is "now", fails if it is "bad", writes to what was passed if it is "use", else holds the
+ * call.
+ */
 static void on_connect(void *userdata, TtrpcCall *call, const void *input)
 {
         const Containerd__Task__V2__ConnectRequest *q = input;
@@ -38,6 +42,14 @@ static void on_connect(void *userdata, TtrpcCall *call, const void *input)
         a.shim_pid = 5;
         if (streq(q->id, "now"))
                 return ttrpc_call_reply(call, &a.base);
+        if (streq(q->id, "use")) {
+                int fd = ttrpc_call_take_fd(call);
+
+                ASSERT_EQ(write(fd, "x", 1), fd < 0 ? -1 : 1);
+                safe_close(fd);
+                ASSERT_EQ(ttrpc_call_take_fd(call), -EBADF);
+                return ttrpc_call_reply(call, &a.base);
+        }
         if (streq(q->id, "bad"))
                 return ttrpc_call_fail_errno(call, -ENOENT, "no such container");
         if (w->n_held < ELEMENTSOF(w->held))
@@ -120,6 +132,34 @@ TEST(golden)
         SEND(&w, CALL("\x05", "containerd.task.v2.Task", "bad"));
         EXPECT(&w, "\x00\x00\x00\x17" "\x00\x00\x00\x05" "\x02\x00"
                "\x0a\x15" "\x08\x05" "\x12\x11" "no such container");
+        world_done(&w);
+}
+
+/* The last one counts, and none stays open but that of a request that nobody has asked for it. */
+TEST(passed_descriptors)
+{
+        static const char frame[] = CALL("\x01", "containerd.task.v2.Task", "use"),
+                          plain[] = CALL("\x03", "containerd.task.v2.Task", "use");
+        int first[2], second[2];
+        char c;
+        World w;
+
+        world_init(&w);
+        ASSERT_OK(pipe2(first, O_CLOEXEC | O_NONBLOCK));
+        ASSERT_OK(pipe2(second, O_CLOEXEC | O_NONBLOCK));
+        ASSERT_EQ(unix_send_fd(w.client, frame, 10, 0, first[1]), 10);
+        turn(&w, 2);
+        ASSERT_EQ(unix_send_fd(w.client, frame + 10, sizeof(frame) - 11, 0, second[1]), (ssize_t) sizeof(frame) - 11);
+        safe_close(first[1]);
+        safe_close(second[1]);
+        EXPECT(&w, "\x00\x00\x00\x04" "\x00\x00\x00\x01" "\x02\x00" "\x12\x02" "\x08\x05");
+        ASSERT_EQ(read(first[0], &c, 1), 0);
+        ASSERT_EQ(read(second[0], &c, 1), 1);
+        ASSERT_EQ(read(second[0], &c, 1), 0);
+        ASSERT_EQ(send(w.client, plain, sizeof(plain) - 1, MSG_NOSIGNAL), (ssize_t) sizeof(plain) - 1);
+        EXPECT(&w, "\x00\x00\x00\x04" "\x00\x00\x00\x03" "\x02\x00" "\x12\x02" "\x08\x05");
+        safe_close(first[0]);
+        safe_close(second[0]);
         world_done(&w);
 }
 

@@ -13,6 +13,7 @@
 #include "basic/limits.h"
 #include "basic/log.h"
 #include "basic/parse.h"
+#include "basic/unix-socket.h"
 #include "proto/byteq.h"
 
 /* One answer of the largest size and many small ones. */
@@ -44,6 +45,7 @@ struct Connection {
         ByteQueue out;
         TtrpcCall *calls;
         size_t n_calls;
+        int passed_fd;          /* -EBADF: none, or taken */
         bool broken;            /* shut down; the loop will say so */
 };
 
@@ -121,6 +123,7 @@ static void connection_free(Connection *c)
 
         sd_event_source_disable_unref(c->io);
         safe_close(c->fd);
+        safe_close(c->passed_fd);
         ttrpc_reader_done(&c->reader);
         byteq_done(&c->out);
         free(c);
@@ -267,6 +270,11 @@ void ttrpc_call_on_cancel(TtrpcCall *call, void (*cancel)(TtrpcCall *call, void 
         call->cancel_data = userdata;
 }
 
+int ttrpc_call_take_fd(TtrpcCall *call)
+{
+        return TAKE_FD(call->connection->passed_fd);
+}
+
 static void clear_slot(TtrpcCall *call, void *userdata)
 {
         TtrpcCall **slot = userdata;
@@ -387,12 +395,17 @@ static int connection_read(Connection *c, char **reterr_message)
 {
         uint8_t buf[KIB(16)];
         const uint8_t *p = buf;
+        int passed;
         ssize_t k;
         size_t n;
 
-        k = recv(c->fd, buf, sizeof(buf), MSG_DONTWAIT);
+        k = unix_recv_fd(c->fd, buf, sizeof(buf), MSG_DONTWAIT, &passed);
         if (k < 0)
-                return errno == EAGAIN || errno == EINTR ? 0 : negative_errno();
+                return k == -EAGAIN || k == -EINTR ? 0 : (int) k;
+        if (passed >= 0) {
+                safe_close(c->passed_fd);
+                c->passed_fd = passed;
+        }
         if (k == 0)
                 return ttrpc_reader_is_idle(&c->reader) ? -ENOTCONN : -ECONNRESET;
 
@@ -463,7 +476,7 @@ int ttrpc_server_add(TtrpcServer *server, int fd)
         if (!c)
                 return -ENOMEM;
 
-        *c = (Connection) { .server = server, .fd = -EBADF };
+        *c = (Connection) { .server = server, .fd = -EBADF, .passed_fd = -EBADF };
         ttrpc_reader_init(&c->reader, TTRPC_REQUEST);
         r = sd_event_add_io(server->event, &c->io, fd, EPOLLIN, on_connection_io, c);
         if (r < 0) {

@@ -59,6 +59,9 @@ void ttrpc_call_fail(TtrpcCall *call, TtrpcCode code, const char *format, ...) _
 /* A negative errno with the text that goes with it, NULL for strerror(). */
 void ttrpc_call_fail_errno(TtrpcCall *call, int error, const char *text);
 
+/* The descriptor that came last with bytes of this client, which is the caller's then; -EBADF: none. For handlers. */
+int ttrpc_call_take_fd(TtrpcCall *call);
+
 /*
  * For calls that are answered later: cancel is called when nobody wants the answer any more (deadline of the
  * caller, connection lost). The object is gone when it returns; it must not answer. NULL: none.
