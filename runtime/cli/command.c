@@ -17,9 +17,10 @@ const CliOption cli_global_options[] = {
         { "log-level", 0, "LEVEL", CLI_ARG(log_level), "Say more or less on standard error: error, warning, "
           "info or debug", log_levels },
         { "debug", 0, NULL, CLI_ARG(debug), "The same as --log-level debug" },
-        { "cgroup-manager", 0, "NAME", CLI_ARG(cgroup_manager), "For callers; sandboxes are units, so it is systemd",
+        { "cgroup-manager", 0, "NAME", CLI_ARG(cgroup_manager), "systemd: as --systemd-cgroup",
           cgroup_managers },
-        { "systemd-cgroup", 0, NULL, CLI_ARG(systemd_cgroup), "For callers; it is so without" },
+        { "systemd-cgroup", 0, NULL, CLI_ARG(systemd_cgroup), "cgroupsPath is SLICE:PREFIX:NAME, where the "
+          "machine's scope is to be" },
         { "rootless", 0, "BOOL", CLI_ARG(rootless), "For callers; true is refused", rootless_words },
         { "criu", 0, "FILE", CLI_ARG(criu), "For callers; nothing is checkpointed" },
         { "help", 'h', NULL, CLI_ARG(help), "Show this help" },

@@ -12,9 +12,11 @@
 #include "basic/error.h"
 #include "basic/fd.h"
 #include "basic/limits.h"
+#include "basic/log.h"
 #include "basic/strv.h"
 #include "runtime/cli/container-store.h"
 #include "runtime/cli/task-client.h"
+#include "runtime/sandbox/state-file.h"
 #include "runtime/unit/service-control.h"
 #include "runtime/unit/unit-name.h"
 
@@ -82,30 +84,42 @@ int sandbox_lock(const char *root, const char *sandbox, int *ret_fd, char **rete
         return error_setf(reterr_message, r, "%s: %s", path ? path : root, strerror(-r));
 }
 
-/* Without containers in it: those come through the supervisor's Task service. */
-static int write_definition(const char *sandbox, const SandboxSizes *sizes, char **reterr_message)
+static char *definition(const SandboxParams *p)
 {
-        _cleanup_free_ char *dir = NULL, *path = NULL, *text = NULL, *memory = NULL, *vcpus = NULL;
+        char *text = NULL;
+        size_t n;
+        FILE *f = open_memstream(&text, &n);
+
+        if (!f)
+                return NULL;
+        fputs("# Made by kata-runtime.\n[Sandbox]\n", f);
+        if (p->memory > 0)
+                fprintf(f, "Memory=%" PRIu64 "M\n", p->memory / MIB(1));
+        if (p->vcpus > 0)
+                fprintf(f, "VCPUs=%u\n", p->vcpus);
+        if (p->slice)
+                fprintf(f, "Slice=%s\n", p->slice);
+        if (p->scope)
+                fprintf(f, "Scope=%s\n", p->scope);
+        if (fclose(f) != 0)
+                text = mfree(text);
+        return text;
+}
+
+/* Without containers in it: those come through the supervisor's Task service. */
+static int write_definition(const char *sandbox, const SandboxParams *params, char **reterr_message)
+{
+        _cleanup_free_ char *dir = NULL, *path = NULL, *text = definition(params);
         int r;
 
+        if (!text)
+                return -ENOMEM;
         if (asprintf(&dir, "%s/%s", RUNDIR, sandbox) < 0) {
                 dir = NULL;
                 return -ENOMEM;
         }
         if (asprintf(&path, "%s/sandbox.conf", dir) < 0) {
                 path = NULL;
-                return -ENOMEM;
-        }
-        if (sizes->memory > 0 && asprintf(&memory, "Memory=%" PRIu64 "M\n", sizes->memory / MIB(1)) < 0) {
-                memory = NULL;
-                return -ENOMEM;
-        }
-        if (sizes->vcpus > 0 && asprintf(&vcpus, "VCPUs=%u\n", sizes->vcpus) < 0) {
-                vcpus = NULL;
-                return -ENOMEM;
-        }
-        if (asprintf(&text, "# Made by kata-runtime.\n[Sandbox]\n%s%s", strempty(memory), strempty(vcpus)) < 0) {
-                text = NULL;
                 return -ENOMEM;
         }
 
@@ -115,7 +129,7 @@ static int write_definition(const char *sandbox, const SandboxSizes *sizes, char
         return r < 0 ? error_setf(reterr_message, r, "%s: %s", path, strerror(-r)) : 0;
 }
 
-int sandbox_ensure(const char *sandbox, const SandboxSizes *sizes, char **reterr_message)
+int sandbox_ensure(const char *sandbox, const SandboxParams *params, char **reterr_message)
 {
         _cleanup_free_ char *unit = NULL;
         TaskClient *client;
@@ -127,7 +141,7 @@ int sandbox_ensure(const char *sandbox, const SandboxSizes *sizes, char **reterr
         }
         r = unit_name_service(sandbox, &unit);
         if (r >= 0)
-                r = write_definition(sandbox, sizes, reterr_message);
+                r = write_definition(sandbox, params, reterr_message);
         if (r >= 0)
                 r = service_start(unit, START_USEC, reterr_message);
         if (r < 0) {
@@ -139,6 +153,23 @@ int sandbox_ensure(const char *sandbox, const SandboxSizes *sizes, char **reterr
                 return r;
         }
         return 1;
+}
+
+void sandbox_attach(const char *sandbox, pid_t pid)
+{
+        _cleanup_free_ char *dir = NULL, *scope = NULL, *message = NULL;
+        int r = 0;
+
+        if (asprintf(&dir, "%s/%s", RUNDIR, sandbox) < 0) {
+                dir = NULL;
+                r = -ENOMEM;
+        }
+        if (r >= 0)
+                r = sandbox_state_find_scope(dir, sandbox, &scope);
+        if (r >= 0)
+                r = service_attach(scope, pid, &message);
+        if (r < 0)
+                log_warning("%s", error_text(message, r));
 }
 
 static int is_used(const char *root, const char *sandbox, char **reterr_message)

@@ -6,6 +6,8 @@
  * is deleted stops. One lock for each, so that pods start side by side.
  */
 
+#include <sys/types.h>
+
 #include "basic/cleanup.h"
 
 #define DEFAULT_ROOT "/run/kata-runtime"
@@ -19,13 +21,19 @@ int sandbox_name_for(const char *root, const char *id, char **ret, char **reterr
 /* Holds the lock until it is closed. */
 int sandbox_lock(const char *root, const char *sandbox, int *ret_fd, char **reterr_message);
 
-/* 0: what the node's configuration says. */
-typedef struct SandboxSizes {
-        uint64_t memory;        /* bytes, whole MiB */
+/* 0 and NULL: what the node's configuration says. */
+typedef struct SandboxParams {
+        uint64_t memory;                /* bytes, whole MiB */
         unsigned vcpus;
-} SandboxSizes;
+        const char *slice, *scope;      /* of its machine */
+} SandboxParams;
 
 /* With the lock. 1: it was started, 0: it ran already. */
-int sandbox_ensure(const char *sandbox, const SandboxSizes *sizes, char **reterr_message);
+int sandbox_ensure(const char *sandbox, const SandboxParams *params, char **reterr_message);
+/*
+ * Puts a process of the host that stands for one of the sandbox into the scope of its machine. A failure is logged:
+ * what callers read of its cgroup is then not the machine's, the container is none the worse.
+ */
+void sandbox_attach(const char *sandbox, pid_t pid);
 /* With the lock: stops it unless one of the containers in root is in it, and forgets the lock. */
 int sandbox_release(const char *root, const char *sandbox, char **reterr_message);

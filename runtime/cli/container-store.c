@@ -146,6 +146,7 @@ void record_done(ContainerRecord *r)
         free(r->rootfs);
         free(r->sandbox);
         json_object_put(r->annotations);
+        json_object_put(r->hooks);
         *r = (ContainerRecord) {};
 }
 
@@ -186,6 +187,8 @@ int record_save(const StoreEntry *entry, const ContainerRecord *record, char **r
         json_object_object_add(o, "ownsSandbox", json_object_new_boolean(record->owns_sandbox));
         if (record->annotations)
                 json_object_object_add(o, "annotations", json_object_get(record->annotations));
+        if (record->hooks)
+                json_object_object_add(o, "hooks", json_object_get(record->hooks));
 
         text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
         if (!text)
@@ -217,6 +220,14 @@ static int64_t take_number(json_object *o, const char *name)
         return json_object_object_get_ex(o, name, &value) ? json_object_get_int64(value) : 0;
 }
 
+static json_object *take_object(json_object *o, const char *name)
+{
+        json_object *value;
+
+        return json_object_object_get_ex(o, name, &value) && json_object_is_type(value, json_type_object) ?
+               json_object_get(value) : NULL;
+}
+
 static bool take_bool(json_object *o, const char *name)
 {
         json_object *value;
@@ -229,7 +240,6 @@ int record_load(const StoreEntry *entry, ContainerRecord *ret, char **reterr_mes
         _cleanup_(record_done) ContainerRecord record = {};
         _cleanup_json_ json_object *o = NULL;
         _cleanup_free_ char *text = NULL, *path = NULL;
-        json_object *annotations;
         int64_t pid;
         size_t n;
         int r;
@@ -258,9 +268,8 @@ int record_load(const StoreEntry *entry, ContainerRecord *ret, char **reterr_mes
         record.uid = (uint32_t) take_number(o, "uid");
         record.terminal = take_bool(o, "terminal");
         record.owns_sandbox = take_bool(o, "ownsSandbox");
-        if (json_object_object_get_ex(o, "annotations", &annotations) &&
-            json_object_is_type(annotations, json_type_object))
-                record.annotations = json_object_get(annotations);
+        record.annotations = take_object(o, "annotations");
+        record.hooks = take_object(o, "hooks");
         *ret = record;
         record = (ContainerRecord) {};
         return 0;

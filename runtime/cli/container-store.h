@@ -49,6 +49,7 @@ typedef struct ContainerRecord {
         uint32_t uid;           /* who called */
         bool terminal, owns_sandbox;
         json_object *annotations;       /* object of strings; NULL: none */
+        json_object *hooks;             /* those of the host, as in the configuration; NULL: none */
 } ContainerRecord;
 
 int record_save(const StoreEntry *entry, const ContainerRecord *record, char **reterr_message);

@@ -131,7 +131,7 @@ json_object *container_state_json(const CliContainer *c)
 {
         json_object *o = json_object_new_object();
         const ContainerRecord *r = &c->record;
-        bool has_pid = c->status == STATUS_CREATED || c->status == STATUS_RUNNING || c->status == STATUS_PAUSED;
+        bool has_pid = c->status != STATUS_STOPPED;
         char created[48];
 
         format_time(r->created, created);

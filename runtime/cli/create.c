@@ -3,6 +3,7 @@
 
 #include "runtime/cli/create.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -11,10 +12,13 @@
 #include "basic/limits.h"
 #include "basic/log.h"
 #include "basic/pidref.h"
+#include "runtime/cli/cgroups-path.h"
 #include "runtime/cli/container-sandbox.h"
+#include "runtime/cli/host-hooks.h"
+#include "runtime/cli/mount-points.h"
+#include "runtime/cli/netns.h"
 #include "runtime/conf/node-conf.h"
-#include "runtime/unit/service-control.h"
-#include "runtime/unit/unit-name.h"
+#include "runtime/oci/json-parse.h"
 
 /* What is left of a killed process is gone by then, or never. */
 #define EXIT_USEC (20 * USEC_PER_SEC)
@@ -46,25 +50,75 @@ int check_preserved_fds(const char *text, char **reterr_message)
         return 0;
 }
 
+/* What is read of a bundle before anything is made. */
+typedef struct CreatePlan {
+        OciBundle bundle;
+        CgroupUnits units;
+        SandboxParams sandbox;
+        int netns_fd;           /* -EBADF: the container's process gets a new one */
+} CreatePlan;
+
+static void plan_done(CreatePlan *plan)
+{
+        safe_close(plan->netns_fd);
+        cgroup_units_done(&plan->units);
+        bundle_done(&plan->bundle);
+}
+
 /* A machine without hotplug has from its start what its container may use, on top of what the guest needs. */
-static int find_sizes(const OciBundle *bundle, SandboxSizes *ret, char **reterr_message)
+static int plan_sandbox(CreatePlan *plan, char **reterr_message)
 {
         _cleanup_node_conf_ NodeConf *node = NULL;
         uint64_t memory;
         unsigned cpus;
         int r;
 
-        bundle_limits(bundle, &memory, &cpus);
-        *ret = (SandboxSizes) {};
+        bundle_limits(&plan->bundle, &memory, &cpus);
+        plan->sandbox = (SandboxParams) { .slice = plan->units.slice, .scope = plan->units.scope };
         if (memory == 0 && cpus == 0)
                 return 0;
         r = node_conf_load(NULL, &node, reterr_message);
         if (r < 0)
                 return r;
         if (memory > 0)
-                ret->memory = MIN(node->memory + (memory + MIB(1) - 1) / MIB(1) * MIB(1), VM_MEMORY_MAX);
-        ret->vcpus = MAX(node->vcpus, cpus);
+                plan->sandbox.memory = MIN(node->memory + (memory + MIB(1) - 1) / MIB(1) * MIB(1), VM_MEMORY_MAX);
+        plan->sandbox.vcpus = MAX(node->vcpus, cpus);
         return 0;
+}
+
+static int plan_network(CreatePlan *plan, char **reterr_message)
+{
+        const char *path;
+
+        if (bundle_network_namespace(&plan->bundle, &path) == 0)
+                return error_setf(reterr_message, -EOPNOTSUPP, "linux.namespaces: without a network namespace a "
+                                  "container uses the host's network, which a machine can not");
+        return path ? netns_open(path, &plan->netns_fd, reterr_message) : 0;
+}
+
+static int make_plan(const CreateParams *params, CreatePlan *ret, char **reterr_message)
+{
+        CreatePlan plan = { .netns_fd = -EBADF };
+        int r;
+
+        r = bundle_open(params->bundle, &plan.bundle, reterr_message);
+        if (r < 0)
+                return r;
+        r = check_terminal(bundle_terminal(&plan.bundle), params->console_socket, params->foreground, reterr_message);
+        if (r >= 0)
+                r = cgroups_path_parse(bundle_cgroups_path(&plan.bundle), params->systemd_cgroup, &plan.units,
+                                       reterr_message);
+        if (r >= 0)
+                r = host_hooks_check(bundle_hooks(&plan.bundle), reterr_message);
+        if (r >= 0)
+                r = plan_network(&plan, reterr_message);
+        if (r >= 0)
+                r = plan_sandbox(&plan, reterr_message);
+        if (r < 0)
+                plan_done(&plan);
+        else
+                *ret = plan;
+        return r;
 }
 
 /* --- steps --- */
@@ -73,7 +127,7 @@ static int fill_record(const CreateParams *params, const OciBundle *bundle, Cont
                        char **reterr_message)
 {
         const char *pod = bundle_pod(bundle, params->id);
-        json_object *annotations = bundle_annotations(bundle);
+        json_object *annotations = bundle_annotations(bundle), *hooks = bundle_hooks(bundle);
         int r;
 
         record->id = strdup(params->id);
@@ -81,6 +135,7 @@ static int fill_record(const CreateParams *params, const OciBundle *bundle, Cont
         record->rootfs = strdup(bundle->rootfs);
         record->oci_version = strdup(bundle_version(bundle));
         record->annotations = annotations ? json_object_get(annotations) : NULL;
+        record->hooks = hooks ? json_object_get(hooks) : NULL;
         record->terminal = bundle_terminal(bundle);
         record->created = now_realtime_usec();
         record->uid = getuid();
@@ -91,61 +146,69 @@ static int fill_record(const CreateParams *params, const OciBundle *bundle, Cont
         return r;
 }
 
-static int step_sandbox(const CreateParams *params, const OciBundle *bundle, CliContainer *c,
+static int step_sandbox(const CreateParams *params, const CreatePlan *plan, CliContainer *c,
                         char **reterr_message)
 {
         _cleanup_close_ int lock = -EBADF;
-        SandboxSizes sizes;
         int r;
 
-        r = find_sizes(bundle, &sizes, reterr_message);
-        if (r >= 0)
-                r = sandbox_lock(params->root, c->record.sandbox, &lock, reterr_message);
+        r = sandbox_lock(params->root, c->record.sandbox, &lock, reterr_message);
         /* From here on it is in use: for whoever deletes another container of it, and after this was killed. */
         if (r >= 0)
                 r = record_save(&c->entry, &c->record, reterr_message);
         if (r >= 0)
-                r = sandbox_ensure(c->record.sandbox, &sizes, reterr_message);
+                r = sandbox_ensure(c->record.sandbox, &plan->sandbox, reterr_message);
         if (r >= 0)
                 r = task_client_connect(c->record.sandbox, &c->client, reterr_message);
         return r;
 }
 
-static int step_shim(const CreateParams *params, const OciBundle *bundle, CliContainer *c, ShimProcess *shim,
+static int step_shim(const CreateParams *params, const CreatePlan *plan, CliContainer *c, ShimProcess *shim,
                      char **reterr_message)
 {
-        _cleanup_free_ char *scope = NULL, *message = NULL;
         ShimParams p = {
                 .sandbox = c->record.sandbox, .id = c->record.id, .exec_id = "", .directory = c->entry.path,
                 .terminal = c->record.terminal, .console_socket = params->console_socket,
+                .netns_fd = plan->netns_fd, .new_netns = plan->netns_fd < 0, .bundle = &plan->bundle,
         };
         int r;
 
-        bundle_console_size(bundle, &p.rows, &p.columns);
+        bundle_console_size(&plan->bundle, &p.rows, &p.columns);
         r = shim_start(&p, shim, reterr_message);
         if (r < 0)
                 return r;
         c->record.pid = shim->pid;
         c->record.pid_start = shim->start_time;
-        r = unit_name_scope(c->record.sandbox, &scope);
-        if (r >= 0)
-                r = service_attach(scope, shim->pid, &message);
-        /* What callers read of its cgroup is then not the machine's; the container is none the worse. */
-        if (r < 0)
-                log_warning("%s", error_text(message, r));
+        sandbox_attach(c->record.sandbox, shim->pid);
         return 0;
+}
+
+static int run_hooks(const CliContainer *c, const char *kind, char **reterr_message)
+{
+        _cleanup_json_ json_object *state = container_state_json(c);
+
+        return c->record.hooks ? host_hooks_run(c->record.hooks, kind, state, reterr_message) : 0;
 }
 
 static int step_task(CliContainer *c, const ShimProcess *shim, char **reterr_message)
 {
         Containerd__Task__V2__CreateTaskRequest q = CONTAINERD__TASK__V2__CREATE_TASK_REQUEST__INIT;
+        _cleanup_close_ int mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+        int r;
 
+        /* Where root directory and volumes are: the supervisor has a namespace of its own, which may be older. */
+        if (mounts < 0) {
+                r = negative_errno();
+                return error_setf(reterr_message, r, "/proc/self/ns/mnt: %s", strerror(-r));
+        }
+        task_client_pass_fd(c->client, mounts);
         q.id = c->record.id;
         q.bundle = c->record.bundle;
         q.terminal = c->record.terminal;
         q.stdin = shim->stdin_path;
         q.stdout = shim->stdout_path;
         q.stderr = shim->stderr_path;
+        q.host_hooks = true;
         return container_call(c, "Create", &q.base, reterr_message);
 }
 
@@ -158,35 +221,42 @@ static int step_finish(const CreateParams *params, CliContainer *c, ShimProcess 
         return r < 0 ? r : shim_go(shim, reterr_message);
 }
 
+static int make(const CreateParams *params, const CreatePlan *plan, CliContainer *c, ShimProcess *shim,
+                char **reterr_message)
+{
+        int r;
+
+        r = fill_record(params, &plan->bundle, &c->record, reterr_message);
+        c->has_record = r >= 0;
+        if (r >= 0)
+                r = step_sandbox(params, plan, c, reterr_message);
+        if (r >= 0)
+                r = mount_points_make(&plan->bundle, reterr_message);
+        if (r >= 0)
+                r = step_shim(params, plan, c, shim, reterr_message);
+        if (r >= 0)
+                r = run_hooks(c, "prestart", reterr_message);
+        if (r >= 0)
+                r = run_hooks(c, "createRuntime", reterr_message);
+        if (r >= 0)
+                r = step_task(c, shim, reterr_message);
+        return r < 0 ? r : step_finish(params, c, shim, reterr_message);
+}
+
 int create_container(const CreateParams *params, CliContainer *ret, ShimProcess *ret_shim, char **reterr_message)
 {
         CliContainer c = { .root = params->root, .entry = STORE_ENTRY_NULL, .status = STATUS_CREATING };
         ShimProcess shim = SHIM_PROCESS_NULL;
-        OciBundle bundle = {};
+        _cleanup_(plan_done) CreatePlan plan = { .netns_fd = -EBADF };
         int r;
 
-        r = bundle_open(params->bundle, &bundle, reterr_message);
-        if (r >= 0)
-                r = check_terminal(bundle_terminal(&bundle), params->console_socket, params->foreground,
-                                   reterr_message);
+        r = make_plan(params, &plan, reterr_message);
         if (r >= 0)
                 r = store_create(params->root, params->id, &c.entry, reterr_message);
-        if (r < 0) {
-                bundle_done(&bundle);
+        if (r < 0)
                 return r;
-        }
 
-        r = fill_record(params, &bundle, &c.record, reterr_message);
-        c.has_record = r >= 0;
-        if (r >= 0)
-                r = step_sandbox(params, &bundle, &c, reterr_message);
-        if (r >= 0)
-                r = step_shim(params, &bundle, &c, &shim, reterr_message);
-        if (r >= 0)
-                r = step_task(&c, &shim, reterr_message);
-        if (r >= 0)
-                r = step_finish(params, &c, &shim, reterr_message);
-        bundle_done(&bundle);
+        r = make(params, &plan, &c, &shim, reterr_message);
         if (r < 0) {
                 _cleanup_free_ char *ignored = NULL;
 
@@ -205,12 +275,21 @@ int create_container(const CreateParams *params, CliContainer *ret, ShimProcess 
 int start_container(CliContainer *c, char **reterr_message)
 {
         Containerd__Task__V2__StartRequest q = CONTAINERD__TASK__V2__START_REQUEST__INIT;
+        int r;
 
         if (c->status != STATUS_CREATED)
                 return error_setf(reterr_message, -EINVAL, "cannot start a container that has %s",
                                   c->status == STATUS_STOPPED ? "stopped" : "been started");
         q.id = c->record.id;
-        return container_call(c, "Start", &q.base, reterr_message);
+        r = container_call(c, "Start", &q.base, reterr_message);
+        if (r < 0)
+                return r;
+        c->status = STATUS_RUNNING;
+        r = run_hooks(c, "poststart", reterr_message);
+        /* As with runc, the container does not go on without what the hook was to do. */
+        if (r < 0)
+                (void) container_kill(c, "", SIGKILL, true, NULL);
+        return r;
 }
 
 /* --- and back --- */
@@ -239,6 +318,20 @@ static void end_shim(const ContainerRecord *record)
                 (void) kill(record->pid, SIGKILL);
 }
 
+/* What it says is for the log: the container is gone. */
+static void run_last_hooks(CliContainer *c)
+{
+        _cleanup_free_ char *message = NULL;
+        int r;
+
+        if (!c->has_record)
+                return;
+        c->status = STATUS_STOPPED;
+        r = run_hooks(c, "poststop", &message);
+        if (r < 0)
+                log_warning("%s", error_text(message, r));
+}
+
 int delete_container(CliContainer *c, bool force, char **reterr_message)
 {
         _cleanup_free_ char *sandbox = c->has_record ? TAKE_PTR(c->record.sandbox) : NULL;
@@ -260,6 +353,9 @@ int delete_container(CliContainer *c, bool force, char **reterr_message)
                 r = store_remove(&c->entry, reterr_message);
         if (r >= 0 && sandbox)
                 r = sandbox_release(c->root, sandbox, reterr_message);
+        lock = safe_close(lock);
+        if (r >= 0)
+                run_last_hooks(c);
         container_done(c);
         return r;
 }

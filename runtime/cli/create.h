@@ -6,7 +6,9 @@
  *
  *      reserve         the directory in the store, which nobody else may have
  *      sandbox         the unit of the sandbox runs
- *      shim            the process that stands for the container
+ *      mount points    those that a read-only root lacks
+ *      shim            the process that stands for the container, in its network namespace and the machine's scope
+ *      hooks           prestart and createRuntime of the host
  *      task            the supervisor has made the container
  *      record          state.json says so
  *      pid file
@@ -23,6 +25,7 @@ typedef struct CreateParams {
         const char *bundle;             /* NULL: the current directory */
         const char *pid_file;           /* NULL: none */
         const char *console_socket;     /* NULL: none */
+        bool systemd_cgroup;            /* cgroupsPath is that of a systemd driver */
         bool foreground;                /* a terminal is that of our own standard streams */
 } CreateParams;
 

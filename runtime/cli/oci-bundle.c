@@ -170,3 +170,47 @@ json_object *bundle_process(const OciBundle *b)
 
         return json_object_is_type(o, json_type_object) ? o : NULL;
 }
+
+const char *bundle_cgroups_path(const OciBundle *b)
+{
+        const char *path = get_string(b, "linux", "cgroupsPath");
+
+        return isempty(path) ? NULL : path;
+}
+
+json_object *bundle_hooks(const OciBundle *b)
+{
+        json_object *o = get(b, "hooks", NULL);
+
+        return json_object_is_type(o, json_type_object) ? o : NULL;
+}
+
+json_object *bundle_mounts(const OciBundle *b)
+{
+        json_object *o = get(b, "mounts", NULL);
+
+        return json_object_is_type(o, json_type_array) ? o : NULL;
+}
+
+bool bundle_root_is_read_only(const OciBundle *b)
+{
+        return json_object_get_boolean(get(b, "root", "readonly"));
+}
+
+int bundle_network_namespace(const OciBundle *b, const char **ret_path)
+{
+        json_object *list = get(b, "linux", "namespaces");
+
+        for (size_t i = 0; json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++) {
+                json_object *ns = json_object_array_get_idx(list, i), *type, *path = NULL;
+
+                if (!json_object_is_type(ns, json_type_object) || !json_object_object_get_ex(ns, "type", &type) ||
+                    !streq_ptr(json_object_get_string(type), "network"))
+                        continue;
+                (void) json_object_object_get_ex(ns, "path", &path);
+                *ret_path = json_object_is_type(path, json_type_string) && *json_object_get_string(path) ?
+                            json_object_get_string(path) : NULL;
+                return 1;
+        }
+        return 0;
+}

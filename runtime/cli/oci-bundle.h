@@ -31,5 +31,17 @@ json_object *bundle_annotations(const OciBundle *bundle);
 const char *bundle_pod(const OciBundle *bundle, const char *id);
 /* linux.resources: memory.limit in bytes, processors of cpu.quota and cpu.period rounded up; 0: no limit. */
 void bundle_limits(const OciBundle *bundle, uint64_t *ret_memory, unsigned *ret_cpus);
+/* linux.cgroupsPath; NULL: none. */
+const char *bundle_cgroups_path(const OciBundle *bundle);
+/* The object "hooks", or NULL. */
+json_object *bundle_hooks(const OciBundle *bundle);
+/*
+ * 1: the container has a network namespace: that of *ret_path, or a new one (NULL). 0: it has none of its own, and
+ * would use the host's.
+ */
+int bundle_network_namespace(const OciBundle *bundle, const char **ret_path);
+bool bundle_root_is_read_only(const OciBundle *bundle);
+/* The array "mounts", or NULL. */
+json_object *bundle_mounts(const OciBundle *bundle);
 /* The object "process", or NULL. */
 json_object *bundle_process(const OciBundle *bundle);

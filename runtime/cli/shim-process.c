@@ -7,11 +7,13 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <pty.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +22,8 @@
 #include "basic/fd.h"
 #include "basic/pidref.h"
 #include "basic/strv.h"
+#include "basic/unix-socket.h"
+#include "runtime/cli/shim-root.h"
 
 #define SYNC_FD 3
 /* It makes three FIFOs. */
@@ -37,12 +41,7 @@ void shim_process_done(ShimProcess *s)
 int console_socket_send(const char *path, int master, const char *name, char **reterr_message)
 {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
-        char control[CMSG_SPACE(sizeof(int))] = {};
-        struct iovec iov = { .iov_base = (void *) (uintptr_t) name, .iov_len = strlen(name) };
-        struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-                                  .msg_controllen = sizeof(control) };
         _cleanup_close_ int fd = -EBADF;
-        struct cmsghdr *c;
         int r = 0;
 
         if (strlen(path) >= sizeof(address.sun_path))
@@ -51,15 +50,8 @@ int console_socket_send(const char *path, int master, const char *name, char **r
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd < 0 || connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
                 r = negative_errno();
-        if (r >= 0) {
-                c = CMSG_FIRSTHDR(&message);
-                c->cmsg_level = SOL_SOCKET;
-                c->cmsg_type = SCM_RIGHTS;
-                c->cmsg_len = CMSG_LEN(sizeof(int));
-                memcpy(CMSG_DATA(c), &master, sizeof(int));
-                if (sendmsg(fd, &message, MSG_NOSIGNAL) < 0)
-                        r = negative_errno();
-        }
+        else
+                r = (int) unix_send_fd(fd, name, strlen(name), 0, master);
         return r < 0 ? error_setf(reterr_message, r, "console socket %s: %s", path, strerror(-r)) : 0;
 }
 
@@ -87,22 +79,34 @@ static int make_terminal(const ShimParams *p, int *ret_slave, char **reterr_mess
 
 /* --- the child --- */
 
-static _noreturn_ void run_child(char *const argv[], int slave, bool own_group, int sync_fd)
+static _noreturn_ void run_child(const ShimParams *p, char *const argv[], const char *root, int slave, int sync_fd)
 {
         struct sigaction standard = { .sa_handler = SIG_DFL };
         sigset_t none;
+        int r;
 
         sigemptyset(&none);
         (void) sigprocmask(SIG_SETMASK, &none, NULL);
         (void) sigaction(SIGPIPE, &standard, NULL);
         (void) umask(0077);
+        /* Callers look for the container's network there. */
+        if (p->netns_fd >= 0 ? setns(p->netns_fd, CLONE_NEWNET) < 0 : p->new_netns && unshare(CLONE_NEWNET) < 0)
+                _exit(EXIT_FAILURE);
+        r = p->bundle ? shim_root_make(p->bundle, root) : 0;
+        if (r < 0) {
+                dprintf(sync_fd, "Eroot directory %s: %s", p->bundle->rootfs, strerror(-r));
+                _exit(EXIT_FAILURE);
+        }
         if (slave >= 0) {
                 /* A session of its own, whose terminal this is: SIGWINCH comes to it. */
                 if (setsid() < 0 || ioctl(slave, TIOCSCTTY, 0) < 0 || dup2(slave, STDIN_FILENO) < 0 ||
                     dup2(slave, STDOUT_FILENO) < 0 || dup2(slave, STDERR_FILENO) < 0)
                         _exit(EXIT_FAILURE);
-        } else if (own_group)
-                /* Callers kill the group of the process when it takes too long. */
+        } else if (!p->terminal)
+                /*
+                 * Callers kill the group of the process when it takes too long. But a terminal that is ours is read by
+                 * its foreground group only.
+                 */
                 (void) setpgid(0, 0);
 
         if (sync_fd != SYNC_FD && dup2(sync_fd, SYNC_FD) < 0)
@@ -115,7 +119,7 @@ static _noreturn_ void run_child(char *const argv[], int slave, bool own_group, 
         _exit(EXIT_FAILURE);
 }
 
-static int make_argv(const ShimParams *p, Strv *ret)
+static int make_argv(const ShimParams *p, const char *root, Strv *ret)
 {
         int r;
 
@@ -125,6 +129,8 @@ static int make_argv(const ShimParams *p, Strv *ret)
                 r = strv_addf(ret, "%s/%s", RUNDIR, p->sandbox);
         if (r >= 0 && *p->exec_id)
                 r = strv_add_many(ret, "--exec-id", p->exec_id, NULL);
+        if (r >= 0 && p->bundle)
+                r = strv_add_many(ret, "--root", root, NULL);
         if (r >= 0 && p->terminal)
                 r = strv_add(ret, "--terminal");
         return r;
@@ -145,32 +151,48 @@ static int make_paths(const ShimParams *p, ShimProcess *shim)
 
 static int wait_ready(const ShimProcess *shim, char **reterr_message)
 {
+        char c, text[512];
         int events;
-        char c;
+        ssize_t n;
 
         events = fd_wait(shim->sync_fd, POLLIN, READY_MSEC);
         if (events == 0)
                 return error_setf(reterr_message, -ETIMEDOUT, "%s does not answer", SHIM_FILE);
-        if (events < 0 || read_full(shim->sync_fd, &c, 1) < 0 || c != 'R')
+        if (events < 0 || read_full(shim->sync_fd, &c, 1) < 0 || (c != 'R' && c != 'E'))
                 return error_setf(reterr_message, -EIO, "%s has ended early", SHIM_FILE);
+        if (c == 'E') {
+                n = read(shim->sync_fd, text, sizeof(text) - 1);
+                return error_setf(reterr_message, -EIO, "%.*s", (int) MAX(n, (ssize_t) 0), text);
+        }
         return 0;
 }
 
 static int spawn(const ShimParams *p, ShimProcess *shim, int slave, char **reterr_message)
 {
         _cleanup_(strv_done) Strv argv = {};
+        _cleanup_free_ char *root = NULL;
         PidRef ref = PIDREF_NULL;
         int pair[2], r;
 
-        r = make_argv(p, &argv);
+        /* A mount point in the child's namespace alone; removed with the directory. */
+        if (asprintf(&root, "%s/root", p->directory) < 0) {
+                root = NULL;
+                return -ENOMEM;
+        }
+        r = make_argv(p, root, &argv);
+        if (r >= 0 && p->bundle && mkdir(root, 0700) < 0)
+                r = negative_errno();
         if (r < 0)
-                return r;
+                return error_setf(reterr_message, r, "%s: %s", root, strerror(-r));
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
                 return negative_errno();
-        shim->pid = fork();
+        /*
+         * In a process namespace of its own it is the first: what lists that one's processes sees nothing of the host.
+         */
+        shim->pid = (pid_t) syscall(SYS_clone, SIGCHLD | (p->bundle ? CLONE_NEWPID | CLONE_NEWNS : 0), NULL, NULL,
+                                    NULL, NULL);
         if (shim->pid == 0)
-                /* A terminal that is ours is read by its foreground group only. */
-                run_child(argv.v, slave, !p->terminal, pair[1]);
+                run_child(p, argv.v, root, slave, pair[1]);
         r = shim->pid < 0 ? negative_errno() : 0;
         safe_close(pair[1]);
         shim->sync_fd = pair[0];

@@ -65,6 +65,11 @@ TaskClient *task_client_free(TaskClient *client)
         return NULL;
 }
 
+void task_client_pass_fd(TaskClient *client, int fd)
+{
+        client->calls.passed_fd = fd;
+}
+
 static void on_reply(TaskCalls *calls, int error, const char *text, const uint8_t *payload, size_t n,
                      void *userdata)
 {

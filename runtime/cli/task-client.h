@@ -17,6 +17,9 @@ int task_client_connect(const char *sandbox, TaskClient **ret, char **reterr_mes
 TaskClient *task_client_free(TaskClient *client);
 DEFINE_CLEANUP_FUNC(TaskClient *, task_client_free)
 
+/* Goes along with the next call; stays the caller's, who keeps it open until then. */
+void task_client_pass_fd(TaskClient *client, int fd);
+
 /*
  * arena and descriptor may be NULL: nobody wants the answer. ret is unpacked into arena. -ETIMEDOUT after timeout.
  */

@@ -33,6 +33,7 @@ static int plan(const CliArgs *args, bool foreground, CreateParams *ret)
         *ret = (CreateParams) {
                 .root = cli_root(args), .id = args->words[0], .bundle = args->bundle, .pid_file = args->pid_file,
                 .console_socket = args->console_socket, .foreground = foreground,
+                .systemd_cgroup = args->systemd_cgroup || streq_ptr(args->cgroup_manager, "systemd"),
         };
         if (args->no_pivot) {
                 log_error("--no-pivot: the root of a container in a machine can always be pivoted");

@@ -8,12 +8,12 @@
 #include "basic/error.h"
 #include "basic/fd.h"
 #include "basic/log.h"
+#include "proto/task-types.h"
+#include "runtime/cli/container-sandbox.h"
 #include "runtime/cli/create.h"
 #include "runtime/cli/exec-process.h"
-#include "runtime/unit/service-control.h"
-#include "runtime/unit/unit-name.h"
+#include "runtime/cli/netns.h"
 
-#define PROCESS_TYPE "types.containerd.io/opencontainers/runtime-spec/1/Process"
 /* As runc, for what went wrong before the process ran. */
 #define EXIT_EXEC 255
 
@@ -79,7 +79,7 @@ static int plan(const CliArgs *args, const CliContainer *c, Exec *e, char **rete
 
 static int step_shim(const CliArgs *args, const CliContainer *c, Exec *e, char **reterr_message)
 {
-        _cleanup_free_ char *scope = NULL, *message = NULL;
+        _cleanup_close_ int netns = -EBADF;
         uint64_t number;
         int r;
 
@@ -94,17 +94,15 @@ static int step_shim(const CliArgs *args, const CliContainer *c, Exec *e, char *
                 r = negative_errno();
                 return error_setf(reterr_message, r, "%s: %s", e->directory, strerror(-r));
         }
+        /* With that of the container, if it is still there. */
+        (void) netns_open_pid(c->record.pid, &netns, NULL);
         r = shim_start(&(ShimParams) {
                 .sandbox = c->record.sandbox, .id = c->record.id, .exec_id = e->id, .directory = e->directory,
-                .terminal = e->terminal, .console_socket = args->console_socket,
+                .terminal = e->terminal, .console_socket = args->console_socket, .netns_fd = netns,
         }, &e->shim, reterr_message);
         if (r < 0)
                 return r;
-        r = unit_name_scope(c->record.sandbox, &scope);
-        if (r >= 0)
-                r = service_attach(scope, e->shim.pid, &message);
-        if (r < 0)
-                log_warning("%s", error_text(message, r));
+        sandbox_attach(c->record.sandbox, e->shim.pid);
         return 0;
 }
 
@@ -120,7 +118,7 @@ static int step_task(CliContainer *c, Exec *e, char **reterr_message)
 
         if (!text)
                 return -ENOMEM;
-        any.type_url = (char *) (uintptr_t) PROCESS_TYPE;
+        any.type_url = (char *) (uintptr_t) TASK_TYPE_PROCESS;
         any.value.data = (uint8_t *) (uintptr_t) text;
         any.value.len = strlen(text);
         q.id = start.id = delete.id = c->record.id;

@@ -7,10 +7,10 @@
 #include "basic/error.h"
 #include "basic/fd.h"
 #include "basic/limits.h"
+#include "proto/task-types.h"
 #include "runtime/cli/container.h"
 #include "runtime/oci/json-parse.h"
 
-#define RESOURCES_TYPE "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources"
 
 const CliOption update_options[] = {
         { "resources", 'r', "FILE", CLI_ARG(resources), "Limits as JSON (linux.resources); - is standard input" },
@@ -120,7 +120,7 @@ static int update(CliContainer *c, json_object *resources, char **reterr_message
                 return -ENOMEM;
         if (c->status == STATUS_STOPPED || c->status == STATUS_CREATING)
                 return error_setf(reterr_message, -EINVAL, "container not running");
-        any.type_url = (char *) (uintptr_t) RESOURCES_TYPE;
+        any.type_url = (char *) (uintptr_t) TASK_TYPE_RESOURCES;
         any.value.data = (uint8_t *) (uintptr_t) text;
         any.value.len = strlen(text);
         q.id = c->record.id;

@@ -19,9 +19,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -45,6 +47,8 @@
 
 typedef struct Proxy {
         const char *sandbox_dir, *directory;
+        const char *root;               /* what this process is to have as its root; NULL: the host's */
+        int sandbox_fd;                 /* is the working directory */
         char *id, *exec_id;
         bool terminal, with_stdin;
         int sync_fd, signal_fd;
@@ -69,6 +73,7 @@ static void help(void)
                "     --exec-id ID       A further process of it\n"
                "     --directory DIR    Where the FIFOs of the streams are made\n"
                "     --sync-fd FD       Socket to kata-runtime\n"
+               "     --root DIR         Mount point that becomes the root directory of this process\n"
                "     --terminal         Standard streams are a terminal\n"
                "     --no-stdin         The process has no standard input\n"
                "  -h --help             Show this help\n"
@@ -112,6 +117,7 @@ static void send_wait(Proxy *p)
 
         q.id = p->id;
         q.exec_id = p->exec_id;
+        q.stands_for = true;
         p->waiting = task_call(&p->calls, "Wait", &q.base, on_wait) >= 0;
 }
 
@@ -155,12 +161,13 @@ static void send_signal(Proxy *p, uint32_t sig)
 /* 1: connected, 0: later, negative: the sandbox is gone. */
 static int try_connect(Proxy *p)
 {
-        _cleanup_close_ int dir = open(p->sandbox_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        struct stat st;
         int fd, r;
 
-        if (dir < 0)
-                return negative_errno();
-        r = unix_connect_at(dir, SOCKET_NAME, &fd);
+        /* Removed with the sandbox. */
+        if (fstat(p->sandbox_fd, &st) < 0 || st.st_nlink == 0)
+                return -ENOENT;
+        r = unix_connect_at(AT_FDCWD, SOCKET_NAME, &fd);
         if (r < 0)
                 return 0;
         task_calls_set_socket(&p->calls, fd);
@@ -327,22 +334,39 @@ static int wait_for_go(Proxy *p)
         return c == 'G' ? 0 : -ECANCELED;
 }
 
+/* The host's tree goes away; what is open of it stays. The mount namespace is this process's own. */
+static int enter_root(const Proxy *p, char **reterr_message)
+{
+        int r = 0;
+
+        if (chdir(p->root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0)
+                r = negative_errno();
+        return r < 0 ? error_setf(reterr_message, r, "root directory %s: %s", p->root, strerror(-r)) : 0;
+}
+
 static int start(Proxy *p, char **reterr_message)
 {
         int r;
 
+        p->sandbox_fd = open(p->sandbox_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (p->sandbox_fd < 0)
+                return error_setf(reterr_message, negative_errno(), "%s: %s", p->sandbox_dir, strerror(errno));
         r = catch_signals(p);
         if (r >= 0 && p->terminal)
                 r = set_up_terminal(p);
         if (r >= 0)
                 r = stdio_relay_new(&p->io, p->directory, p->terminal, p->with_stdin, reterr_message);
+        if (r >= 0 && p->root)
+                r = enter_root(p, reterr_message);
+        if (r >= 0 && fchdir(p->sandbox_fd) < 0)
+                r = negative_errno();
         return r;
 }
 
 static int parse_argv(Proxy *p, int argc, char *argv[])
 {
-        enum { ARG_VERSION = 0x100, ARG_SANDBOX, ARG_ID, ARG_EXEC_ID, ARG_DIRECTORY, ARG_SYNC_FD, ARG_TERMINAL,
-               ARG_NO_STDIN };
+        enum { ARG_VERSION = 0x100, ARG_SANDBOX, ARG_ID, ARG_EXEC_ID, ARG_DIRECTORY, ARG_SYNC_FD, ARG_ROOT,
+               ARG_TERMINAL, ARG_NO_STDIN };
         static const struct option options[] = {
                 { "help", no_argument, NULL, 'h' },
                 { "version", no_argument, NULL, ARG_VERSION },
@@ -351,6 +375,7 @@ static int parse_argv(Proxy *p, int argc, char *argv[])
                 { "exec-id", required_argument, NULL, ARG_EXEC_ID },
                 { "directory", required_argument, NULL, ARG_DIRECTORY },
                 { "sync-fd", required_argument, NULL, ARG_SYNC_FD },
+                { "root", required_argument, NULL, ARG_ROOT },
                 { "terminal", no_argument, NULL, ARG_TERMINAL },
                 { "no-stdin", no_argument, NULL, ARG_NO_STDIN },
                 {}
@@ -385,6 +410,9 @@ static int parse_argv(Proxy *p, int argc, char *argv[])
                         }
                         p->sync_fd = (int) fd;
                         break;
+                case ARG_ROOT:
+                        p->root = optarg;
+                        break;
                 case ARG_TERMINAL:
                         p->terminal = true;
                         break;
@@ -405,7 +433,8 @@ static int parse_argv(Proxy *p, int argc, char *argv[])
 int main(int argc, char *argv[])
 {
         static char empty[1];
-        Proxy p = { .id = empty, .exec_id = empty, .with_stdin = true, .sync_fd = -EBADF, .signal_fd = -EBADF };
+        Proxy p = { .id = empty, .exec_id = empty, .with_stdin = true, .sync_fd = -EBADF, .signal_fd = -EBADF,
+                    .sandbox_fd = -EBADF, .io.dir_fd = -EBADF };
         _cleanup_free_ char *message = NULL;
         int r = parse_argv(&p, argc, argv);
 

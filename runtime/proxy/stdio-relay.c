@@ -21,31 +21,29 @@ const char *relay_kind_name(RelayKind kind)
         return names[kind];
 }
 
-static int open_fifo(const char *path, RelayKind kind)
+static int open_fifo(int dir_fd, RelayKind kind)
 {
         /*
          * A reader of a FIFO that nobody has opened for writing yet is not told of an end (fs/pipe.c, pipe_poll());
          * for a writer there has to be a reader, which its second, reading half is.
          */
-        int fd = open(path, (kind == RELAY_STDIN ? O_RDWR : O_RDONLY) | O_NONBLOCK | O_CLOEXEC);
+        int fd = openat(dir_fd, names[kind], (kind == RELAY_STDIN ? O_RDWR : O_RDONLY) | O_NONBLOCK | O_CLOEXEC);
 
         return fd < 0 ? negative_errno() : fd;
 }
 
-static Relay *relay_free(Relay *r, RelayKind kind)
+static Relay *relay_free(Relay *r, int dir_fd, RelayKind kind)
 {
         if (!r)
                 return NULL;
 
         safe_close(kind == RELAY_STDIN ? r->to : r->from);
-        if (r->path)
-                (void) unlink(r->path);
-        free(r->path);
+        (void) unlinkat(dir_fd, names[kind], 0);
         free(r);
         return NULL;
 }
 
-static int relay_new(Relay **ret, const char *directory, RelayKind kind, char **reterr_message)
+static int relay_new(Relay **ret, int dir_fd, const char *directory, RelayKind kind, char **reterr_message)
 {
         Relay *relay = new0(Relay, 1);
         int r;
@@ -53,16 +51,10 @@ static int relay_new(Relay **ret, const char *directory, RelayKind kind, char **
         if (!relay)
                 return -ENOMEM;
         relay->from = relay->to = -EBADF;
-        if (asprintf(&relay->path, "%s/%s", directory, names[kind]) < 0) {
-                relay->path = NULL;
-                free(relay);
-                return -ENOMEM;
-        }
-
-        r = mkfifo(relay->path, 0600) < 0 ? negative_errno() : open_fifo(relay->path, kind);
+        r = mkfifoat(dir_fd, names[kind], 0600) < 0 ? negative_errno() : open_fifo(dir_fd, kind);
         if (r < 0) {
-                (void) error_setf(reterr_message, r, "%s: %s", relay->path, strerror(-r));
-                relay_free(relay, kind);
+                (void) error_setf(reterr_message, r, "%s/%s: %s", directory, names[kind], strerror(-r));
+                relay_free(relay, dir_fd, kind);
                 return r;
         }
         relay->from = kind == RELAY_STDIN ? STDIN_FILENO : r;
@@ -74,13 +66,17 @@ static int relay_new(Relay **ret, const char *directory, RelayKind kind, char **
 int stdio_relay_new(StdioRelay *ret, const char *directory, bool terminal, bool with_stdin,
                     char **reterr_message)
 {
-        *ret = (StdioRelay) {};
+        int dir_fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        *ret = (StdioRelay) { .dir_fd = dir_fd };
+        if (dir_fd < 0)
+                return error_setf(reterr_message, negative_errno(), "%s: %s", directory, strerror(errno));
         for (RelayKind kind = 0; kind < _RELAY_KIND_MAX; kind++) {
                 int r;
 
                 if ((kind == RELAY_STDIN && !with_stdin) || (kind == RELAY_STDERR && terminal))
                         continue;
-                r = relay_new(&ret->relays[kind], directory, kind, reterr_message);
+                r = relay_new(&ret->relays[kind], dir_fd, directory, kind, reterr_message);
                 if (r < 0) {
                         stdio_relay_done(ret);
                         return r;
@@ -92,7 +88,8 @@ int stdio_relay_new(StdioRelay *ret, const char *directory, bool terminal, bool 
 void stdio_relay_done(StdioRelay *io)
 {
         for (RelayKind kind = 0; kind < _RELAY_KIND_MAX; kind++)
-                io->relays[kind] = relay_free(io->relays[kind], kind);
+                io->relays[kind] = relay_free(io->relays[kind], io->dir_fd, kind);
+        io->dir_fd = safe_close(io->dir_fd);
 }
 
 static bool is_empty(const Relay *r)
@@ -111,9 +108,10 @@ void stdio_relay_poll(const StdioRelay *io, struct pollfd polls[static STDIO_REL
         }
 }
 
-static int reopen(Relay *r, RelayKind kind)
+static int reopen(const StdioRelay *io, RelayKind kind)
 {
-        int fd = open_fifo(r->path, kind);
+        Relay *r = io->relays[kind];
+        int fd = open_fifo(io->dir_fd, kind);
 
         if (fd < 0)
                 return fd;
@@ -138,7 +136,7 @@ static int fill(StdioRelay *io, RelayKind kind)
         if (n > 0)
                 return 0;
         if (kind != RELAY_STDIN && !io->exited)
-                return reopen(r, kind);
+                return reopen(io, kind);
         r->ended = true;
         return 0;
 }
@@ -192,7 +190,7 @@ void stdio_relay_set_exited(StdioRelay *io)
                 if (!r)
                         continue;
                 /* One writer that comes and goes, so that a FIFO without others is at its end. */
-                fd = open(r->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+                fd = openat(io->dir_fd, names[kind], O_WRONLY | O_NONBLOCK | O_CLOEXEC);
                 safe_close(fd);
         }
 }

@@ -25,7 +25,6 @@ typedef enum RelayKind {
 
 typedef struct Relay {
         int from, to;
-        char *path;             /* of the FIFO */
         bool ended;             /* nothing more comes from "from" */
         bool broken;            /* nobody takes what is for "to": it is read and dropped */
         size_t begin, end;
@@ -33,6 +32,7 @@ typedef struct Relay {
 } Relay;
 
 typedef struct StdioRelay {
+        int dir_fd;             /* where the FIFOs are: the process may not find it by name later */
         Relay *relays[_RELAY_KIND_MAX];         /* NULL: there is no such stream */
         bool exited;            /* the process: ends are ends */
         bool stdin_closed;      /* the end of standard input was passed on */
