@@ -143,6 +143,17 @@ node_boot() {
                 sleep 0.1
         done
         node_wait_running "$name" "$deadline" "$log"
+        node_show_kernel "$(cat "$state/leader")"
+}
+
+# node_show_kernel LEADER: user namespaces may mount procfs and sysfs only where a mount of them is there that nothing
+# covers (mnt_already_visible() of the kernel). nspawn covers parts of the node's, so there is another one of each.
+node_show_kernel() {
+        nsenter -t "$1" -a -r -w -- /bin/sh -euc '
+                mkdir -p /run/visible/proc /run/visible/sys
+                mount -t proc -o nosuid,nodev,noexec proc /run/visible/proc
+                mount -t sysfs -o nosuid,nodev,noexec sysfs /run/visible/sys
+        '
 }
 
 node_boot_failed() {
