@@ -10,6 +10,7 @@
 #include "agent/pci-path.h"
 #include "agent/termination-log.h"
 #include "basic/limits.h"
+#include "proto/pb-arena.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,9 +6,8 @@
  * Strings of the protocol are taken strictly; what the wire cannot say (metrics) stays the kernel's default.
  */
 
-#include "agent/rtnl.h"
+#include "basic/rtnl.h"
 #include "proto/agent.pb-c.h"
-#include "proto/pb-arena.h"
 
 typedef struct InterfacePlan {
         const char *name;               /* wanted; strings are the message's */
@@ -39,11 +38,3 @@ void interface_plan_done(InterfacePlan *plan);
 int routes_plan(Types__Route *const *routes, size_t n, RoutePlan **ret, char **reterr_message);
 int neighbors_plan(Types__ARPNeighbor *const *neighbors, size_t n, NeighborPlan **ret,
                    char **reterr_message);
-
-/*
- * The kernel's state in the protocol's terms, in memory of the arena. NULL and empty lists become lists
- * without elements; -ENOBUFS over the arena's budget.
- */
-int interface_to_message(const RtnlLink *link, const RtnlAddress *addresses, size_t n, PbArena *arena,
-                         Types__Interface **ret);
-int route_to_message(const RtnlRoute *route, const char *device, PbArena *arena, Types__Route **ret);

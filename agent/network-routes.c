@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Routes replaced as a whole: see network.h. */
 
-#include "agent/network-state.h"
 #include "agent/network.h"
 #include "basic/error.h"
+#include "basic/network-state.h"
+#include "proto/net-message.h"
 
 /* What the kernel takes when a request has none (IP6_RT_PRIO_USER); it is 0 for IPv4. */
 #define IPV6_PRIORITY 1024U

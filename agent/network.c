@@ -5,8 +5,9 @@
 
 #include <linux/if_addr.h>
 
-#include "agent/network-state.h"
 #include "basic/error.h"
+#include "basic/network-state.h"
+#include "proto/net-message.h"
 
 #define DESCRIBE_MAX 300U
 

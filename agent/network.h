@@ -10,6 +10,7 @@
  */
 
 #include "agent/net-plan.h"
+#include "proto/pb-arena.h"
 
 /*
  * Finds the link by its MAC address, or without one by its name; gives it name, MTU, addresses and nothing

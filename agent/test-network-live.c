@@ -11,7 +11,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include "agent/network-state.h"
+#include "basic/network-state.h"
 #include "agent/network.h"
 #include "basic/error.h"
 #include "basic/test.h"

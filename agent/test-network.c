@@ -9,6 +9,7 @@
 
 #include "agent/net-plan.h"
 #include "basic/test.h"
+#include "proto/net-message.h"
 
 static NetlinkRequest request;
 

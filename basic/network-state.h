@@ -6,7 +6,7 @@
  * inconsistent is repeated.
  */
 
-#include "agent/rtnl.h"
+#include "basic/rtnl.h"
 
 typedef struct LinkList {
         RtnlLink *v;
@@ -30,6 +30,11 @@ typedef struct RouteList {
         size_t n;
 } RouteList;
 
+typedef struct NeighborList {
+        RtnlNeighbor *v;
+        size_t n;
+} NeighborList;
+
 /* The lists are zero before. -E2BIG with a text over NET_*_MAX. */
 int link_list_read(LinkList *list, Netlink *netlink, char **reterr_message);
 void link_list_done(LinkList *list);
@@ -38,6 +43,9 @@ void address_list_done(AddressList *list);
 /* Main table, IPv4 first; no copies that the kernel keeps for itself. */
 int route_list_read(RouteList *list, Netlink *netlink, char **reterr_message);
 void route_list_done(RouteList *list);
+/* Those that somebody has put there (NUD_PERMANENT), not what was learned. */
+int neighbor_list_read(NeighborList *list, Netlink *netlink, char **reterr_message);
+void neighbor_list_done(NeighborList *list);
 
 /* NULL if there is none. */
 const RtnlLink *link_list_by_name(const LinkList *list, const char *name);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lists of links, addresses and routes: see network-state.h. */
 
-#include "agent/network-state.h"
+#include "basic/network-state.h"
+
+#include <linux/neighbour.h>
 
 #include "basic/error.h"
 #include "basic/parse.h"
@@ -202,6 +204,39 @@ void route_list_done(RouteList *list)
                 free(list->v[i].raw);
         free(list->v);
         *list = (RouteList) {};
+}
+
+static int parse_neighbor(const NetlinkMessage *message, void *item)
+{
+        RtnlNeighbor *neighbor = item;
+        int r = rtnl_parse_neighbor(message, neighbor);
+
+        return r > 0 && !(neighbor->state & NUD_PERMANENT) ? 0 : r;
+}
+
+int neighbor_list_read(NeighborList *list, Netlink *netlink, char **reterr_message)
+{
+        Collector c = {
+                .what = "neighbours", .item_size = sizeof(RtnlNeighbor), .max = NET_NEIGHBORS_MAX,
+                .parse = parse_neighbor,
+        };
+        NetlinkRequest request;
+        int r;
+
+        rtnl_build_list_neighbors(&request);
+        r = collect(&c, netlink, &request, reterr_message);
+        if (r < 0) {
+                free(c.items);
+                return r;
+        }
+        *list = (NeighborList) { .v = (RtnlNeighbor *) (void *) c.items, .n = c.n };
+        return 0;
+}
+
+void neighbor_list_done(NeighborList *list)
+{
+        free(list->v);
+        *list = (NeighborList) {};
 }
 
 const RtnlLink *link_list_by_name(const LinkList *list, const char *name)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rtnetlink messages: see rtnl.h. */
 
-#include "agent/rtnl.h"
+#include "basic/rtnl.h"
 
 #include <arpa/inet.h>
 #include <linux/if_addr.h>
@@ -84,9 +84,19 @@ static int take_ip(const NetlinkAttr *attr, uint8_t family, RtnlIp *ret)
         return 0;
 }
 
+static void take_kind(const NetlinkAttr *link_info, char ret[static RTNL_KIND_MAX])
+{
+        NetlinkAttr attrs[IFLA_INFO_KIND + 1];
+        const NetlinkAttr *kind = &attrs[IFLA_INFO_KIND];
+
+        if (link_info->data && netlink_attrs(link_info->data, link_info->size, attrs, ELEMENTSOF(attrs)) >= 0 &&
+            kind->data)
+                memcpy(ret, kind->data, strnlen((const char *) kind->data, MIN(kind->size, RTNL_KIND_MAX - 1)));
+}
+
 int rtnl_parse_link(const NetlinkMessage *message, RtnlLink *ret)
 {
-        NetlinkAttr attrs[IFLA_MTU + 1];
+        NetlinkAttr attrs[IFLA_LINKINFO + 1];
         const NetlinkAttr *name = &attrs[IFLA_IFNAME], *hw = &attrs[IFLA_ADDRESS];
         struct ifinfomsg info;
         RtnlLink link = {};
@@ -108,7 +118,10 @@ int rtnl_parse_link(const NetlinkMessage *message, RtnlLink *ret)
 
         link.index = (uint32_t) info.ifi_index;
         link.flags = info.ifi_flags;
+        link.type = info.ifi_type;
         link.mtu = netlink_attr_u32(&attrs[IFLA_MTU], 0);
+        link.master = netlink_attr_u32(&attrs[IFLA_MASTER], 0);
+        take_kind(&attrs[IFLA_LINKINFO], link.kind);
         memcpy(link.name, name->data, name->size);
         if (hw->data && hw->size <= sizeof(link.hw)) {
                 memcpy(link.hw, hw->data, hw->size);
@@ -240,6 +253,43 @@ int rtnl_parse_route(const NetlinkMessage *message, RtnlRoute *ret)
         return 1;
 }
 
+int rtnl_parse_neighbor(const NetlinkMessage *message, RtnlNeighbor *ret)
+{
+        NetlinkAttr attrs[NDA_LLADDR + 1];
+        const NetlinkAttr *hw = &attrs[NDA_LLADDR];
+        RtnlNeighbor neighbor;
+        struct ndmsg info;
+        int r;
+
+        if (message->type != RTM_NEWNEIGH)
+                return 0;
+        if (message->size < sizeof(info))
+                return -EBADMSG;
+        memcpy(&info, message->payload, sizeof(info));
+        /* AF_BRIDGE: where a bridge has seen an address. */
+        if (rtnl_ip_size(info.ndm_family) == 0 || info.ndm_ifindex <= 0)
+                return 0;
+        r = netlink_attrs(message->payload + NLMSG_ALIGN(sizeof(info)),
+                          message->size - NLMSG_ALIGN(sizeof(info)), attrs, ELEMENTSOF(attrs));
+        if (r < 0)
+                return r;
+
+        neighbor = (RtnlNeighbor) {
+                .index = (uint32_t) info.ndm_ifindex, .state = info.ndm_state, .flags = info.ndm_flags,
+        };
+        r = take_ip(&attrs[NDA_DST], info.ndm_family, &neighbor.ip);
+        if (r < 0)
+                return r;
+        if (neighbor.ip.family == 0)
+                return 0;
+        if (hw->data && hw->size <= sizeof(neighbor.hw)) {
+                memcpy(neighbor.hw, hw->data, hw->size);
+                neighbor.n_hw = hw->size;
+        }
+        *ret = neighbor;
+        return 1;
+}
+
 void rtnl_build_list_links(NetlinkRequest *request)
 {
         struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
@@ -261,6 +311,13 @@ void rtnl_build_list_routes(NetlinkRequest *request, uint8_t family)
         struct rtmsg info = { .rtm_family = family };
 
         netlink_begin(request, RTM_GETROUTE, 0, &info, sizeof(info));
+}
+
+void rtnl_build_list_neighbors(NetlinkRequest *request)
+{
+        struct ndmsg info = { .ndm_family = AF_UNSPEC };
+
+        netlink_begin(request, RTM_GETNEIGH, 0, &info, sizeof(info));
 }
 
 void rtnl_build_set_link(NetlinkRequest *request, uint32_t index, const char *name, uint32_t mtu,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Netlink messages in memory: see netlink.h. Nothing here trusts a length. */
 
-#include "agent/netlink.h"
+#include "basic/netlink.h"
 
 #include "basic/error.h"
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The netlink socket: see netlink.h. Blocks, with a limit; one request at a time. */
 
+#include "basic/netlink.h"
+
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "agent/netlink.h"
 #include "basic/error.h"
 #include "basic/fd.h"
 

@@ -11,14 +11,19 @@
 
 #include <net/if.h>
 
-#include "agent/netlink.h"
+#include "basic/netlink.h"
 
 /* Room for any hardware address that the kernel knows; Ethernet has 6 bytes. */
 #define RTNL_HW_MAX 32U
+/* "veth", "tun": longer ones are cut. */
+#define RTNL_KIND_MAX 16U
 
 typedef struct RtnlLink {
         uint32_t index, flags, mtu;     /* flags: IFF_* */
+        uint16_t type;                  /* ARPHRD_* */
+        uint32_t master;                /* of the bridge or bond that it is a port of; 0: none */
         char name[IFNAMSIZ];
+        char kind[RTNL_KIND_MAX];       /* "" for hardware */
         uint8_t hw[RTNL_HW_MAX];
         size_t n_hw;
 } RtnlLink;
@@ -71,11 +76,13 @@ int rtnl_parse_link(const NetlinkMessage *message, RtnlLink *ret);
 int rtnl_parse_address(const NetlinkMessage *message, RtnlAddress *ret);
 /* Of a route with several next hops ret has the first. */
 int rtnl_parse_route(const NetlinkMessage *message, RtnlRoute *ret);
+int rtnl_parse_neighbor(const NetlinkMessage *message, RtnlNeighbor *ret);
 
 /* Dumps. index 0: of all links. */
 void rtnl_build_list_links(NetlinkRequest *request);
 void rtnl_build_list_addresses(NetlinkRequest *request, uint32_t index);
 void rtnl_build_list_routes(NetlinkRequest *request, uint8_t family);
+void rtnl_build_list_neighbors(NetlinkRequest *request);
 
 /* Changes of one link; name NULL and mtu 0: as they are. Of the flags those in mask. */
 void rtnl_build_set_link(NetlinkRequest *request, uint32_t index, const char *name, uint32_t mtu,
