@@ -108,12 +108,18 @@
 #define CALLS_MAX 32U
 #define CALL_ANSWER_MAX (TTRPC_PAYLOAD_MAX - KIB(4))
 
-/* Guest network: one request to the kernel, and what there may be of each kind. */
+/* Networks: one request to the kernel, and what there may be of each kind. */
 #define NETLINK_REQUEST_MAX KIB(4)
 #define NET_LINKS_MAX 512U
 #define NET_ADDRESSES_MAX 1024U
 #define NET_ROUTES_MAX 4096U
 #define NET_NEIGHBORS_MAX 4096U
+/* What a sandbox gets of a network namespace of its host; and what is noted of it to be undone. */
+#define NET_PLAN_INTERFACES_MAX 8U
+#define NET_PLAN_ADDRESSES_MAX 256U
+#define NET_PLAN_ROUTES_MAX 256U
+#define NET_PLAN_NEIGHBORS_MAX 256U
+#define NET_UNDO_FILE_MAX KIB(16)
 /* Rules in iptables-restore format, either way, and the end of what the program complains about. */
 #define IPTABLES_RULES_MAX CALL_ANSWER_MAX
 #define IPTABLES_ERROR_MAX 400U
@@ -160,8 +166,13 @@
 #define QMP_PENDING_MAX 16U
 #define QMP_OUTPUT_MAX KIB(64)
 
-/* Spawned processes. */
-#define SPAWN_FDS_MAX 16U
+/* Network interfaces of a machine. */
+#define VM_NICS_MAX NET_PLAN_INTERFACES_MAX
+/* Of the driver in Linux (ETH_MIN_MTU). */
+#define VIRTIO_NET_MTU_MIN 68U
+
+/* Spawned processes: nine descriptors of QEMU, two more for each network interface. */
+#define SPAWN_FDS_MAX 32U
 #define STREAM_DRAIN_MAX KIB(256)
 
 /* Host side of the journal. */

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 
+#include "basic/error.h"
 #include "runtime/vmm/cmdline.h"
 
 /* What differs between the machines. */
@@ -15,7 +16,9 @@ typedef struct QemuMachine {
         const char *const *arguments;   /* beside -machine, NULL-terminated */
         const char *bus;                /* virtio-blk-BUS and so on */
         const char *virtio;             /* options of each virtio device of QEMU's own */
+        const char *net;                /* options of each network interface */
         bool serial_console;            /* on a serial port, not on a virtio port */
+        size_t max_devices;             /* virtio devices; 0: as many as there may be */
 } QemuMachine;
 
 static const char *const microvm_arguments[] = {
@@ -34,6 +37,8 @@ static const QemuMachine machines[_VM_MACHINE_MAX] = {
                 .arguments = microvm_arguments,
                 .bus = "device",
                 .virtio = "",
+                .net = "",
+                .max_devices = 8,
         },
         [VM_MACHINE_Q35] = {
                 .name = "q35,usb=off,sata=off,smbus=off,smm=off,vmport=off,i8042=off,graphics=off",
@@ -43,6 +48,8 @@ static const QemuMachine machines[_VM_MACHINE_MAX] = {
                 .bus = "pci",
                 /* No I/O ports: no driver of these kernels needs the legacy form. */
                 .virtio = ",disable-legacy=on",
+                /* Nobody boots from it. */
+                .net = ",romfile=",
                 .serial_console = true,
         },
 };
@@ -272,6 +279,46 @@ static int add_share(const VmConfig *c, const QemuFds *fds, Strv *argv)
                                      c->share_tag);
 }
 
+/* Behind all others: which name a device has in the guest goes by the order. */
+static int add_nics(const VmConfig *c, const QemuFds *fds, Strv *argv)
+{
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < c->n_nics; i++) {
+                const uint8_t *mac = c->nics[i].mac;
+
+                r = strv_add(argv, "-netdev");
+                if (r >= 0 && fds->nics[i].vhost >= 0)
+                        r = strv_addf(argv, "tap,id=net%zu,fd=%d,vhost=on,vhostfd=%d", i, fds->nics[i].tap,
+                                      fds->nics[i].vhost);
+                else if (r >= 0)
+                        r = strv_addf(argv, "tap,id=net%zu,fd=%d,vhost=off", i, fds->nics[i].tap);
+                if (r >= 0)
+                        r = add_virtio(c, argv, "virtio-net,netdev=net%zu,mac=%02x:%02x:%02x:%02x:%02x:%02x,"
+                                       "host_mtu=%" PRIu32 "%s", i, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],
+                                       c->nics[i].mtu, machines[c->machine].net);
+        }
+        return r;
+}
+
+int qemu_check_devices(const VmConfig *c, char **reterr_message)
+{
+        const QemuMachine *m = &machines[c->machine];
+        /* Root disk, entropy and balloon. */
+        size_t others = 3;
+
+        others += c->debug_image_path != NULL;
+        others += c->transport == VM_TRANSPORT_SERIAL || (c->console && !m->serial_console);
+        others += c->transport == VM_TRANSPORT_VSOCK;
+        others += c->share_tag != NULL;
+        if (m->max_devices == 0 || others + c->n_nics <= m->max_devices)
+                return 0;
+
+        return error_setf(reterr_message, E2BIG, "machine microvm has room for %zu network interfaces beside the other "
+                          "devices of this sandbox, not for %zu; with Kernel=distribution in kata.conf there is more",
+                          m->max_devices - others, c->n_nics);
+}
+
 int qemu_build_argv(const VmConfig *c, const QemuFds *fds, const char *kernel_cmdline, Strv *ret)
 {
         _cleanup_(strv_done) Strv argv = {};
@@ -295,6 +342,8 @@ int qemu_build_argv(const VmConfig *c, const QemuFds *fds, const char *kernel_cm
                 r = add_virtio(c, &argv, "virtio-rng,rng=rng");
         if (r >= 0)
                 r = add_virtio(c, &argv, "virtio-balloon,free-page-reporting=on");
+        if (r >= 0)
+                r = add_nics(c, fds, &argv);
         if (r < 0)
                 return r;
 

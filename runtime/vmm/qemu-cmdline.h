@@ -18,6 +18,12 @@
 #include "basic/strv.h"
 #include "runtime/vmm/vm-config.h"
 
+/* Of a network interface. */
+typedef struct QemuNicFds {
+        int tap;
+        int vhost;              /* -EBADF: QEMU moves the packets */
+} QemuNicFds;
+
 /* Descriptor numbers in the QEMU process; -EBADF for what the machine does not have. */
 typedef struct QemuFds {
         int kernel;
@@ -29,6 +35,7 @@ typedef struct QemuFds {
         int share;              /* connected socket */
         int initrd;
         int debug_image;
+        QemuNicFds nics[VM_NICS_MAX];   /* as many as the configuration has */
 } QemuFds;
 
 #define QEMU_FDS_NULL                                                                              \
@@ -37,6 +44,12 @@ typedef struct QemuFds {
                 .agent = -EBADF, .vhost = -EBADF, .share = -EBADF, .initrd = -EBADF,               \
                 .debug_image = -EBADF,                                                             \
         })
+
+/*
+ * Devices that the machine has no place for: -E2BIG with a text for the operator. In the eight of microvm are disks,
+ * serial ports, vsock, virtio-fs, entropy and balloon, which leaves one to three for network interfaces.
+ */
+int qemu_check_devices(const VmConfig *config, char **reterr_message);
 
 int qemu_build_argv(
                 const VmConfig *config, const QemuFds *fds, const char *kernel_cmdline, Strv *ret);

@@ -23,7 +23,7 @@ static int qemu_check(const VmConfig *config, char **reterr_message)
                                 config->vmm_path,
                                 errno == ENOENT ? "not installed (apt-get install qemu-system-x86)"
                                                 : strerror(errno));
-        return 0;
+        return qemu_check_devices(config, reterr_message);
 }
 
 /* Makes a listening socket that QEMU inherits, so that its user needs no access to run_dir. */
@@ -58,6 +58,15 @@ static int add_inherited(VmmCommand *command, int fd, int *ret_number)
         return 0;
 }
 
+static int add_nic(VmmCommand *command, const VmNic *nic, QemuNicFds *ret)
+{
+        int r;
+
+        *ret = (QemuNicFds) { .tap = -EBADF, .vhost = -EBADF };
+        r = add_inherited(command, nic->tap_fd, &ret->tap);
+        return r < 0 ? r : add_inherited(command, nic->vhost_fd, &ret->vhost);
+}
+
 static int qemu_prepare(
                 Vmm *vmm, const VmConfig *config, VmmCommand *command, char **reterr_message)
 {
@@ -86,6 +95,8 @@ static int qemu_prepare(
                 r = add_inherited(command, config->share_fd, &fds.share);
         if (r >= 0)
                 r = add_inherited(command, config->initrd_fd, &fds.initrd);
+        for (size_t i = 0; r >= 0 && i < config->n_nics; i++)
+                r = add_nic(command, &config->nics[i], &fds.nics[i]);
         if (r < 0)
                 return r;
 

@@ -26,6 +26,7 @@
 
 /* Where the child failed; an index into stage_texts. */
 typedef enum SpawnStage {
+        STAGE_NAMESPACE,
         STAGE_DESCRIPTORS,
         STAGE_LIMITS,
         STAGE_CAPABILITIES,
@@ -35,6 +36,7 @@ typedef enum SpawnStage {
 } SpawnStage;
 
 static const char *const stage_texts[_STAGE_MAX] = {
+        [STAGE_NAMESPACE] = "network namespace of",
         [STAGE_DESCRIPTORS] = "descriptors for",
         [STAGE_LIMITS] = "resource limits for",
         [STAGE_CAPABILITIES] = "capabilities for",
@@ -212,6 +214,10 @@ _noreturn_ static void child_main(const SpawnParams *p, int release_fd, int repo
          */
         child_signals();
         (void) setsid();
+
+        /* Its descriptor is closed with all others. */
+        if (p->netns_fd >= 0 && setns(p->netns_fd, CLONE_NEWNET) < 0)
+                child_fail(report_fd, STAGE_NAMESPACE, negative_errno());
 
         r = child_descriptors(p, &release_fd, &report_fd);
         if (r < 0)

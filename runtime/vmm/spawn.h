@@ -39,6 +39,7 @@ typedef struct SpawnParams {
         uint64_t keep_caps;
 
         int oom_score_adj;              /* 0: as the caller */
+        int netns_fd;                   /* network namespace to be in; -EBADF: as the caller */
         /* RLIMIT_NOFILE, at most the hard limit; 0: as the caller */
         uint64_t nofile;
 } SpawnParams;
@@ -46,6 +47,7 @@ typedef struct SpawnParams {
 #define SPAWN_PARAMS_INIT                                                                          \
         ((SpawnParams) {                                                                           \
                 .stdout_fd = -EBADF, .stderr_fd = -EBADF, .uid = SPAWN_KEEP_ID, .gid = (gid_t) -1, \
+                .netns_fd = -EBADF,                                                                \
         })
 
 /* Appends a descriptor and returns the number it will have in the program, or -E2BIG. */

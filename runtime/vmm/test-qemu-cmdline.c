@@ -284,4 +284,65 @@ TEST(debug_disk)
                 ASSERT_STREQ(with.v[i + ELEMENTSOF(added)], without.v[i]);
 }
 
+static void add_nic(VmConfig *c, uint8_t last, uint32_t mtu)
+{
+        c->nics[c->n_nics++] = (VmNic) {
+                .tap_fd = open("/dev/null", O_RDWR | O_CLOEXEC), .vhost_fd = -EBADF,
+                .mac = { 2, 0, 0, 0, 0xab, last }, .mtu = mtu,
+        };
+}
+
+/* Network interfaces are the last words of all. */
+TEST(nics)
+{
+        static const struct {
+                VmMachine machine;
+                const char *words;
+        } golden[] = {
+                { VM_MACHINE_MICROVM, " -netdev tap,id=net0,fd=10,vhost=off -device virtio-net-device,netdev=net0,"
+                                      "mac=02:00:00:00:ab:01,host_mtu=1500 "
+                                      "-netdev tap,id=net1,fd=11,vhost=on,vhostfd=12 "
+                                      "-device virtio-net-device,netdev=net1,mac=02:00:00:00:ab:02,host_mtu=9000" },
+                { VM_MACHINE_Q35, " -netdev tap,id=net0,fd=10,vhost=off -device virtio-net-pci,netdev=net0,"
+                                  "mac=02:00:00:00:ab:01,host_mtu=1500,romfile=,disable-legacy=on "
+                                  "-netdev tap,id=net1,fd=11,vhost=on,vhostfd=12 -device virtio-net-pci,netdev=net1,"
+                                  "mac=02:00:00:00:ab:02,host_mtu=9000,romfile=,disable-legacy=on" },
+        };
+        _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_TCG, VM_TRANSPORT_SERIAL);
+        const QemuFds fds = {
+                3, 4, 5, 6, 7, -EBADF, 8, -EBADF, -EBADF, { { 10, -EBADF }, { 11, 12 } },
+        };
+
+        add_nic(&c, 1, 1500);
+        add_nic(&c, 2, 9000);
+        for (size_t i = 0; i < ELEMENTSOF(golden); i++) {
+                _cleanup_(strv_done) Strv argv = {};
+                _cleanup_free_ char *line = NULL;
+
+                c.machine = golden[i].machine;
+                ASSERT_OK(qemu_build_argv(&c, &fds, "KERNEL WORDS", &argv));
+                line = strv_join(&argv, " ");
+                ASSERT_NOT_NULL(endswith(line, golden[i].words));
+        }
+}
+
+/* microvm has eight places: root disk, serial, virtio-fs, entropy and balloon leave three. */
+TEST(room_for_nics)
+{
+        _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_TCG, VM_TRANSPORT_SERIAL);
+        _cleanup_free_ char *message = NULL;
+        char path[] = "/debug.img";
+
+        add_nic(&c, 1, 1500);
+        add_nic(&c, 2, 1500);
+        add_nic(&c, 3, 1500);
+        ASSERT_OK(qemu_check_devices(&c, NULL));
+        c.debug_image_path = path;
+        ASSERT_ERROR(qemu_check_devices(&c, &message), E2BIG);
+        ASSERT_CONTAINS(message, "room for 2 network interfaces beside the other devices of this sandbox, not for 3");
+        c.machine = VM_MACHINE_Q35;
+        ASSERT_OK(qemu_check_devices(&c, NULL));
+        c.debug_image_path = NULL;
+}
+
 DEFINE_TEST_MAIN

@@ -4,6 +4,7 @@
  */
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -301,6 +302,31 @@ TEST(identity)
         ASSERT_CONTAINS(output, "CapPrm:\t0000000000000000\n");
         ASSERT_CONTAINS(output, "CapEff:\t0000000000000000\n");
         ASSERT_CONTAINS(output, "CapBnd:\t0000000000000000\n");
+}
+
+TEST(network_namespace)
+{
+        _cleanup_close_ int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), other = -EBADF;
+        SpawnParams params = SPAWN_PARAMS_INIT;
+        _cleanup_(seen_done) Seen seen = {};
+        _cleanup_free_ char *output = NULL;
+        char path[64], wanted[64] = {};
+
+        if (unshare(CLONE_NEWNET) < 0) {
+                fprintf(stderr, "no network namespace of our own, skipped\n");
+                return;
+        }
+        other = ASSERT_OK(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+        ASSERT_OK(setns(own, CLONE_NEWNET));
+
+        params.netns_fd = other;
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", other);
+        ASSERT_TRUE(readlink(path, wanted, sizeof(wanted) - 2) > 0);
+        strcat(wanted, "\n");
+        output = run_shell(params, "readlink /proc/self/ns/net; ls /proc/self/fd | wc -l", &seen);
+        /* The namespace, and no descriptor of it: 0, 1, 2 and that of ls. */
+        ASSERT_CONTAINS(output, wanted);
+        ASSERT_CONTAINS(output, "\n4\n");
 }
 
 TEST(kept_capabilities)

@@ -74,6 +74,20 @@ TEST(invalid)
         CHECK(agent_log_level, loud, "log level");
         CHECK(kernel_parameters, agent_word, "agent.log");
 
+        CHECK(n_nics, VM_NICS_MAX + 1, "network interfaces");
+        c.n_nics = 1;
+        c.nics[0] = (VmNic) { .tap_fd = -EBADF, .vhost_fd = -EBADF, .mac = { 2 }, .mtu = 1500 };
+        check_invalid(&c, "no tap device");
+        c.nics[0].tap_fd = 0;
+        ASSERT_OK(vm_config_validate(&c, NULL));
+        c.nics[0].mtu = 67;
+        check_invalid(&c, "MTU must be between 68 and 65535, not 67");
+        c.nics[0].mtu = 65536;
+        check_invalid(&c, "MTU");
+        c.nics[0] = (VmNic) { .vhost_fd = -EBADF, .mac = { 1 }, .mtu = 1500 };
+        check_invalid(&c, "multicast");
+        c = good;
+
         c.transport = VM_TRANSPORT_VSOCK;
         check_invalid(&c, "CID");
         c.cid = 70000;

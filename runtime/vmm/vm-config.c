@@ -61,6 +61,11 @@ void vm_config_close_fds(VmConfig *config)
         config->debug_image_fd = safe_close(config->debug_image_fd);
         config->vhost_fd = safe_close(config->vhost_fd);
         config->share_fd = safe_close(config->share_fd);
+        config->netns_fd = safe_close(config->netns_fd);
+        for (size_t i = 0; i < config->n_nics; i++) {
+                config->nics[i].tap_fd = safe_close(config->nics[i].tap_fd);
+                config->nics[i].vhost_fd = safe_close(config->nics[i].vhost_fd);
+        }
 }
 
 void vm_config_done(VmConfig *config)
@@ -328,6 +333,26 @@ static int validate_share(const VmConfig *c, char **reterr_message)
         return 0;
 }
 
+static int validate_nics(const VmConfig *c, char **reterr_message)
+{
+        if (c->n_nics > VM_NICS_MAX)
+                return error_setf(reterr_message, E2BIG, "more than %u network interfaces", VM_NICS_MAX);
+        for (size_t i = 0; i < c->n_nics; i++) {
+                const VmNic *nic = &c->nics[i];
+
+                if (nic->tap_fd < 0)
+                        return error_setf(reterr_message, EBADF, "network interface %zu has no tap device", i);
+                if (nic->mac[0] & 1)
+                        return error_setf(reterr_message, EINVAL, "network interface %zu has a multicast address",
+                                          i);
+                /* The field of virtio-net's configuration space has 16 bits. */
+                if (nic->mtu < VIRTIO_NET_MTU_MIN || nic->mtu > UINT16_MAX)
+                        return error_setf(reterr_message, ERANGE, "network interface %zu: the MTU must be between %u "
+                                          "and %u, not %" PRIu32, i, VIRTIO_NET_MTU_MIN, UINT16_MAX, nic->mtu);
+        }
+        return 0;
+}
+
 static int validate_identity(const VmConfig *c, char **reterr_message)
 {
         if (c->uid == (uid_t) -1 || c->gid == (gid_t) -1)
@@ -359,7 +384,7 @@ int vm_config_validate(const VmConfig *config, char **reterr_message)
 {
         static int (*const checks[])(const VmConfig *, char **) = {
                 validate_paths, validate_debug, validate_size, validate_transport,
-                validate_share, validate_identity, validate_kernel_words,
+                validate_share, validate_nics, validate_identity, validate_kernel_words,
         };
 
         if (isempty(config->id) || !id_is_valid(config->id, SANDBOX_ID_MAX))

@@ -34,6 +34,14 @@ typedef enum VmMachine {
         _VM_MACHINE_MAX,
 } VmMachine;
 
+/* A network interface of the guest. */
+typedef struct VmNic {
+        int tap_fd;             /* of a tap device: one queue, with virtio-net headers */
+        int vhost_fd;           /* of /dev/vhost-net; -EBADF: the VMM moves the packets */
+        uint8_t mac[6];
+        uint32_t mtu;           /* bytes */
+} VmNic;
+
 typedef struct VmConfig {
         char *id;               /* the sandbox; becomes the machine's name */
         char *vmm_path;         /* program of the back end */
@@ -63,6 +71,10 @@ typedef struct VmConfig {
         char *share_tag;        /* virtio-fs device, NULL for none */
         int share_fd;           /* connected socket to its virtiofsd */
 
+        VmNic nics[VM_NICS_MAX];
+        size_t n_nics;
+        int netns_fd;           /* network namespace that the VMM runs in; -EBADF: that of the supervisor */
+
         bool console;           /* hvc0, read by the supervisor */
         char *agent_log_level;  /* agent.log=, NULL for the agent's default */
         char *kernel_parameters;        /* of the operator, may be NULL */
@@ -76,7 +88,7 @@ typedef struct VmConfig {
 #define VM_CONFIG_INIT                                                                             \
         ((VmConfig) {                                                                              \
                 .kernel_fd = -EBADF, .image_fd = -EBADF, .vhost_fd = -EBADF, .share_fd = -EBADF,   \
-                .initrd_fd = -EBADF, .debug_image_fd = -EBADF,                                     \
+                .initrd_fd = -EBADF, .debug_image_fd = -EBADF, .netns_fd = -EBADF,                 \
                 .accel = _VM_ACCEL_INVALID, .transport = _VM_TRANSPORT_INVALID,                    \
                 .uid = (uid_t) -1, .gid = (gid_t) -1,                                              \
         })

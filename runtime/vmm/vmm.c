@@ -473,6 +473,7 @@ static int fork_command(
         command->params.gid = config->gid;
         command->params.groups = config->groups;
         command->params.n_groups = config->n_groups;
+        command->params.netns_fd = config->netns_fd;
         /* When memory runs out the machine goes, not its supervisor, which has to say so. */
         command->params.oom_score_adj = VMM_OOM_SCORE_ADJ;
 
