@@ -3,7 +3,6 @@
 
 #include "runtime/agent-client/agent.h"
 
-#include "proto/agent.pb-c.h"
 #include "proto/empty.pb-c.h"
 #include "proto/extension.pb-c.h"
 #include "proto/health.pb-c.h"
@@ -67,6 +66,35 @@ int agent_create_sandbox(TtrpcClient *c, const char *sandbox_id, const char *hos
         }
 
         return call_agent(c, "CreateSandbox", &q.base, timeout, handler, userdata);
+}
+
+int agent_update_interface(TtrpcClient *c, Types__Interface *interface, usec_t timeout, TtrpcReplyHandler handler,
+                           void *userdata)
+{
+        Grpc__UpdateInterfaceRequest q = GRPC__UPDATE_INTERFACE_REQUEST__INIT;
+
+        q.interface = interface;
+        return ttrpc_client_call(c, SERVICE_AGENT, "UpdateInterface", &q.base, &types__interface__descriptor, timeout,
+                                 handler, userdata);
+}
+
+int agent_update_routes(TtrpcClient *c, Grpc__Routes *routes, usec_t timeout, TtrpcReplyHandler handler,
+                        void *userdata)
+{
+        Grpc__UpdateRoutesRequest q = GRPC__UPDATE_ROUTES_REQUEST__INIT;
+
+        q.routes = routes;
+        return ttrpc_client_call(c, SERVICE_AGENT, "UpdateRoutes", &q.base, &grpc__routes__descriptor, timeout,
+                                 handler, userdata);
+}
+
+int agent_add_neighbors(TtrpcClient *c, Grpc__ARPNeighbors *neighbors, usec_t timeout, TtrpcReplyHandler handler,
+                        void *userdata)
+{
+        Grpc__AddARPNeighborsRequest q = GRPC__ADD_ARPNEIGHBORS_REQUEST__INIT;
+
+        q.neighbors = neighbors;
+        return call_agent(c, "AddARPNeighbors", &q.base, timeout, handler, userdata);
 }
 
 int agent_create_container(TtrpcClient *c, const char *id, Grpc__Spec *spec, const AgentStdio *stdio,

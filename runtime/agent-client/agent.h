@@ -9,6 +9,7 @@
  * All return as ttrpc_client_call() does: at once with an error, then the handler is not called.
  */
 
+#include "proto/agent.pb-c.h"
 #include "proto/oci.pb-c.h"
 #include "runtime/agent-client/ttrpc-client.h"
 
@@ -28,6 +29,23 @@ int agent_set_policy(TtrpcClient *c, const char *policy, usec_t timeout, TtrpcRe
 /* Empty. With the virtio-fs storage of AGENT_SHARE_TAG if share is set. */
 int agent_create_sandbox(TtrpcClient *c, const char *sandbox_id, const char *hostname, bool share,
                          usec_t timeout, TtrpcReplyHandler handler, void *userdata);
+
+/*
+ * The guest's network, in this order. Interfaces are found by their MAC address and get the name, addresses and MTU of
+ * the message; the routes replace all that the guest's kernel did not make itself.
+ */
+
+/* Types__Interface: as it is then. */
+int agent_update_interface(TtrpcClient *c, Types__Interface *interface, usec_t timeout, TtrpcReplyHandler handler,
+                           void *userdata);
+
+/* Grpc__Routes: as they are then. */
+int agent_update_routes(TtrpcClient *c, Grpc__Routes *routes, usec_t timeout, TtrpcReplyHandler handler,
+                        void *userdata);
+
+/* Empty */
+int agent_add_neighbors(TtrpcClient *c, Grpc__ARPNeighbors *neighbors, usec_t timeout, TtrpcReplyHandler handler,
+                        void *userdata);
 
 /*
  * What transport_open() gave for the streams of a process; 0: the process has no such stream. Without any, an

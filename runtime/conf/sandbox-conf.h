@@ -60,6 +60,7 @@ typedef struct SandboxConf {
         char *guest_directory; /* GuestDirectory=; NULL: what the node says */
         char *slice;    /* Slice=; NULL: kata.slice */
         char *scope;    /* Scope=; NULL: unit_name_scope() */
+        char *network_namespace; /* NetworkNamespace=: a file of nsfs; NULL: no network */
         char *policy;   /* Policy=: a file, see basic/policy.h; NULL: none */
         bool debug;     /* Debug=; the node has no say: default no */
 

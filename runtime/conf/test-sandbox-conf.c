@@ -31,6 +31,7 @@ TEST(full)
                   "Accelerator=tcg\n"
                   "Transport=serial\n"
                   "GuestDirectory=/srv/pair\n"
+                  "NetworkNamespace=/run/netns/web\n"
                   "Debug=yes\n"
                   "\n"
                   "[Container one]\n"
@@ -58,12 +59,13 @@ TEST(full)
         ASSERT_EQ(conf->accelerator, CONF_ACCELERATOR_TCG);
         ASSERT_EQ(conf->transport, CONF_TRANSPORT_SERIAL);
         ASSERT_STREQ(conf->guest_directory, "/srv/pair");
+        ASSERT_STREQ(conf->network_namespace, "/run/netns/web");
         ASSERT_TRUE(conf->debug);
         ASSERT_EQ(conf->n_containers, 2);
 
         c = &conf->containers[0];
         ASSERT_STREQ(c->name, "one");
-        ASSERT_EQ(c->line, 13);
+        ASSERT_EQ(c->line, 14);
         ASSERT_STREQ(c->root_directory, "/");
         ASSERT_NULL(c->bundle);
         ASSERT_EQ(c->command.n, 4);

@@ -14,6 +14,7 @@
  *      sandbox-health.c    health checks
  *      sandbox-log.c       what goes to the journal
  *      sandbox-debug.c     Debug=yes: extension image, debug socket
+ *      sandbox-network.c   NetworkNamespace=: interfaces of the host become the guest's
  */
 
 #include "runtime/agent-client/agent.h"
@@ -22,6 +23,7 @@
 #include "runtime/conf/sandbox-conf.h"
 #include "runtime/log/events.h"
 #include "runtime/log/relay.h"
+#include "runtime/net/plan.h"
 #include "runtime/oci/spec-load.h"
 #include "runtime/sandbox/guest-dir.h"
 #include "runtime/sandbox/sandbox.h"
@@ -112,6 +114,10 @@ struct Sandbox {
         Relay *relay;
         bool log_connected;
 
+        NetPlan *network;               /* until the guest has it; NULL: none */
+        size_t network_step;            /* requests of it that were answered */
+        int netns_fd;                   /* of NetworkNamespace=; -EBADF also after adoption */
+
         char *policy;                   /* text for the agent, until it has it; NULL: none */
         bool debug;                     /* Debug=yes when the guest was booted */
         DebugSocket *debug_socket;      /* once the agent is connected */
@@ -190,6 +196,15 @@ void sandbox_open_debug_socket(Sandbox *s);
 void sandbox_close_debug_socket(Sandbox *s);
 /* After transport_free(), which knows of streams that are being opened. */
 DebugSocket *debug_socket_free(DebugSocket *socket);
+
+/*
+ * sandbox-network.c: the first as sandbox_plan(). Attach makes what the machine needs, just before it is; configure
+ * goes on with the containers; undo leaves the namespace as it was, in every state, with or without one.
+ */
+int sandbox_plan_network(Sandbox *s, char **reterr_message);
+int sandbox_attach_network(Sandbox *s, char **reterr_message);
+void sandbox_configure_network(Sandbox *s);
+void sandbox_undo_network(Sandbox *s);
 
 /* sandbox-log.c */
 int sandbox_log_init(Sandbox *s, char **reterr_message);

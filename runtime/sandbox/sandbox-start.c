@@ -229,7 +229,7 @@ static void on_sandbox_reply(TtrpcClient *client, int error, const char *text, c
         else if (error < 0)
                 sandbox_fail(s, EX_SOFTWARE, "the agent can not set up the sandbox: %s", text);
         else
-                sandbox_start_containers(s);
+                sandbox_configure_network(s);
 }
 
 static void create_sandbox(Sandbox *s)
@@ -500,6 +500,13 @@ void sandbox_start_machine(Sandbox *s)
                                      error_text(message, r));
                         return;
                 }
+        }
+
+        r = sandbox_attach_network(s, &message);
+        if (r < 0) {
+                sandbox_fail(s, EX_UNAVAILABLE, "the network of the virtual machine can not be set up: %s",
+                             error_text(message, r));
+                return;
         }
 
         r = vmm_new(s->event, vmm_ops_by_name(conf_vmm_to_string(s->node->vmm)), sandbox_vmm_handlers(), s,

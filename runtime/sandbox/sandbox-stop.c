@@ -232,6 +232,8 @@ static void flush(Sandbox *s)
 {
         sandbox_set_phase(s, PHASE_FLUSHING);
         s->agent = ttrpc_client_free(s->agent);
+        /* The VMM is gone, and with it the other ends. */
+        sandbox_undo_network(s);
         sandbox_end_guest(s);
         sandbox_close_debug_socket(s);
         sandbox_event(s->relay, EVENT_SANDBOX_STOPPED, NULL, NULL, "Sandbox '%s' stopped", s->id);

@@ -23,7 +23,7 @@ int sandbox_new(Sandbox **ret, sd_event *event, const char *id, const char *run_
         s->handlers = *handlers;
         s->guest = GUEST_DIR_NULL;
         s->config = VM_CONFIG_INIT;
-        s->kept_vmm_stderr = s->kept_virtiofsd_stderr = -EBADF;
+        s->kept_vmm_stderr = s->kept_virtiofsd_stderr = s->netns_fd = -EBADF;
         s->id = strdup(id);
         s->run_dir = strdup(run_dir);
         if (!s->id || !s->run_dir)
@@ -70,6 +70,8 @@ Sandbox *sandbox_free(Sandbox *s)
         unit_bus_unref(s->bus);
         vm_config_done(&s->config);
         guest_dir_done(&s->guest);
+        net_plan_free(s->network);
+        safe_close(s->netns_fd);
         safe_close(s->kept_vmm_stderr);
         safe_close(s->kept_virtiofsd_stderr);
         sandbox_conf_free(s->conf);

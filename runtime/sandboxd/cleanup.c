@@ -8,8 +8,11 @@
 #include "basic/error.h"
 #include "basic/fd.h"
 #include "basic/log.h"
+#include "runtime/net/undo.h"
 #include "runtime/sandbox/state-file.h"
 #include "runtime/unit/scope.h"
+#include "runtime/unit/service-control.h"
+#include "runtime/unit/unit-name.h"
 
 /* Results of the service that Restart=on-abnormal answers with a restart, see systemd.service(5). */
 static bool restart_follows(void)
@@ -40,6 +43,27 @@ static void on_stopped(ScopeOp *op, int error, const char *message, void *userda
         (void) sd_event_exit(c->event, 0);
 }
 
+/* The VMM is gone, and with it the other ends. What can not be undone is no reason to leave the rest. */
+static void undo_network(const char *id)
+{
+        _cleanup_free_ char *file = net_undo_path(id), *message = NULL;
+        int r = file ? net_undo(file, -EBADF, &message) : -ENOMEM;
+
+        if (r < 0)
+                log_warning("%s", error_text(message, r));
+}
+
+/* After a final failure the directory, and with it the state, is gone; the manager still knows. */
+static int find_scope(const char *id, const char *run_dir, char **ret)
+{
+        _cleanup_free_ char *service = NULL;
+        int r = unit_name_service(id, &service);
+
+        if (r < 0)
+                return r;
+        return service_find_scope(service, ret) >= 0 ? 0 : sandbox_state_find_scope(run_dir, id, ret);
+}
+
 int sandbox_cleanup(const char *id)
 {
         _cleanup_free_ char *scope = NULL, *run_dir = NULL, *message = NULL;
@@ -51,11 +75,11 @@ int sandbox_cleanup(const char *id)
         if (restart_follows())
                 return 0;
 
-        r = asprintf(&run_dir, "%s/%s", RUNDIR, id) < 0 ? -ENOMEM : 0;
-        if (r >= 0)
-                r = sandbox_state_find_scope(run_dir, id, &scope);
-        else
+        if (asprintf(&run_dir, "%s/%s", RUNDIR, id) < 0) {
                 run_dir = NULL;
+                r = -ENOMEM;
+        } else
+                r = find_scope(id, run_dir, &scope);
         if (r >= 0)
                 r = sd_event_new(&c.event);
         if (r >= 0)
@@ -71,6 +95,7 @@ int sandbox_cleanup(const char *id)
                 log_error("Scope '%s' can not be stopped: %s", strempty(scope),
                           error_text(c.message ? c.message : message, r));
         else {
+                undo_network(id);
                 r = rm_rf(run_dir);
                 /* A mount point in the mount namespace of the unit; the manager removes it afterwards. */
                 if (r == -EBUSY)
