@@ -101,6 +101,8 @@ static char *definition(const SandboxParams *p)
                 fprintf(f, "Slice=%s\n", p->slice);
         if (p->scope)
                 fprintf(f, "Scope=%s\n", p->scope);
+        if (p->netns)
+                fprintf(f, "NetworkNamespace=%s\n", p->netns);
         if (fclose(f) != 0)
                 text = mfree(text);
         return text;

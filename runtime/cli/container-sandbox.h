@@ -26,6 +26,7 @@ typedef struct SandboxParams {
         uint64_t memory;                /* bytes, whole MiB */
         unsigned vcpus;
         const char *slice, *scope;      /* of its machine */
+        const char *netns;              /* path of the network namespace whose interfaces the guest gets */
 } SandboxParams;
 
 /* With the lock. 1: it was started, 0: it ran already. */

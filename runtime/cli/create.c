@@ -56,6 +56,7 @@ typedef struct CreatePlan {
         CgroupUnits units;
         SandboxParams sandbox;
         int netns_fd;           /* -EBADF: the container's process gets a new one */
+        const char *netns_path; /* in the bundle */
 } CreatePlan;
 
 static void plan_done(CreatePlan *plan)
@@ -74,7 +75,9 @@ static int plan_sandbox(CreatePlan *plan, char **reterr_message)
         int r;
 
         bundle_limits(&plan->bundle, &memory, &cpus);
-        plan->sandbox = (SandboxParams) { .slice = plan->units.slice, .scope = plan->units.scope };
+        plan->sandbox = (SandboxParams) {
+                .slice = plan->units.slice, .scope = plan->units.scope, .netns = plan->netns_path,
+        };
         if (memory == 0 && cpus == 0)
                 return 0;
         r = node_conf_load(NULL, &node, reterr_message);
@@ -93,7 +96,15 @@ static int plan_network(CreatePlan *plan, char **reterr_message)
         if (bundle_network_namespace(&plan->bundle, &path) == 0)
                 return error_setf(reterr_message, -EOPNOTSUPP, "linux.namespaces: without a network namespace a "
                                   "container uses the host's network, which a machine can not");
-        return path ? netns_open(path, &plan->netns_fd, reterr_message) : 0;
+        if (!path)
+                return 0;
+        /* It becomes a line of the sandbox's definition. */
+        for (const char *p = path; *p; p++)
+                if ((unsigned char) *p <= ' ' || (unsigned char) *p >= 0x7f || path[0] != '/')
+                        return error_setf(reterr_message, -EINVAL, "linux.namespaces: the path of the network namespace "
+                                          "is not an absolute one of printable ASCII");
+        plan->netns_path = path;
+        return netns_open(path, &plan->netns_fd, reterr_message);
 }
 
 static int make_plan(const CreateParams *params, CreatePlan *ret, char **reterr_message)
