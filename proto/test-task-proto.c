@@ -77,7 +77,7 @@ static const MessageFields messages[] = {
 
         { &io__containerd__cgroups__v2__metrics__descriptor,
           "1=pids:PidsStat 2=cpu:CPUStat 4=memory:MemoryStat 6=io:IOStat 7=hugetlb:HugeTlbStat[] "
-          "9=network:NetworkStat[]" },
+          "8=memory_events:MemoryEvents 9=network:NetworkStat[]" },
         { &io__containerd__cgroups__v2__pids_stat__descriptor, "1=current:uint64 2=limit:uint64" },
         { &io__containerd__cgroups__v2__cpustat__descriptor,
           "1=usage_usec:uint64 2=user_usec:uint64 3=system_usec:uint64 4=nr_periods:uint64 "
@@ -92,6 +92,8 @@ static const MessageFields messages[] = {
           "26=pgactivate:uint64 27=pgdeactivate:uint64 28=pglazyfree:uint64 29=pglazyfreed:uint64 "
           "30=thp_fault_alloc:uint64 31=thp_collapse_alloc:uint64 32=usage:uint64 33=usage_limit:uint64 "
           "34=swap_usage:uint64 35=swap_limit:uint64 36=max_usage:uint64 37=swap_max_usage:uint64" },
+        { &io__containerd__cgroups__v2__memory_events__descriptor,
+          "1=low:uint64 2=high:uint64 3=max:uint64 4=oom:uint64 5=oom_kill:uint64" },
         { &io__containerd__cgroups__v2__iostat__descriptor, "1=usage:IOEntry[]" },
         { &io__containerd__cgroups__v2__ioentry__descriptor,
           "1=major:uint64 2=minor:uint64 3=rbytes:uint64 4=wbytes:uint64 5=rios:uint64 6=wios:uint64" },

@@ -76,6 +76,7 @@ struct Task {
         TaskProcess init;
         TaskProcess *execs;
         bool paused, pausing;
+        usec_t oom_logged;              /* the last line about lack of memory; CLOCK_MONOTONIC, 0: none */
         Strv shares;                    /* names in the shared directory */
 };
 

@@ -36,6 +36,9 @@ static const KeyField memory2[] = {
         V2(pglazyfree), V2(pglazyfreed), V2(thp_fault_alloc), V2(thp_collapse_alloc),
 };
 
+#define EVENT(name) { "events_" #name, offsetof(Io__Containerd__Cgroups__V2__MemoryEvents, name) }
+static const KeyField events2[] = { EVENT(low), EVENT(high), EVENT(max), EVENT(oom), EVENT(oom_kill) };
+
 #define V1(key, name)                                                                              \
         { key, offsetof(Io__Containerd__Cgroups__V1__MemoryStat, name) },                          \
         { key, offsetof(Io__Containerd__Cgroups__V1__MemoryStat, total_##name) }
@@ -52,6 +55,15 @@ static void fill_memory(const Grpc__MemoryStats *m, const KeyField *fields, size
                 for (size_t k = 0; k < n; k++)
                         if (streq(m->stats[i]->key, fields[k].key))
                                 memcpy((char *) ret + fields[k].offset, &m->stats[i]->value, sizeof(uint64_t));
+}
+
+static bool has_key(const Grpc__MemoryStats *m, const char *key)
+{
+        for (size_t i = 0; m && i < MIN(m->n_stats, (size_t) STATS_KEYS_MAX * 4); i++)
+                if (streq(m->stats[i]->key, key))
+                        return true;
+
+        return false;
 }
 
 static int pack(const ProtobufCMessage *m, const char **ret_type, uint8_t **ret_data, size_t *ret_size)
@@ -140,6 +152,7 @@ static int convert2(PbArena *arena, const Grpc__StatsContainerResponse *s, const
         Io__Containerd__Cgroups__V2__PidsStat pids = IO__CONTAINERD__CGROUPS__V2__PIDS_STAT__INIT;
         Io__Containerd__Cgroups__V2__CPUStat cpu = IO__CONTAINERD__CGROUPS__V2__CPUSTAT__INIT;
         Io__Containerd__Cgroups__V2__MemoryStat memory = IO__CONTAINERD__CGROUPS__V2__MEMORY_STAT__INIT;
+        Io__Containerd__Cgroups__V2__MemoryEvents events = IO__CONTAINERD__CGROUPS__V2__MEMORY_EVENTS__INIT;
         Io__Containerd__Cgroups__V2__IOStat io = IO__CONTAINERD__CGROUPS__V2__IOSTAT__INIT;
         Io__Containerd__Cgroups__V2__HugeTlbStat *pages;
         Io__Containerd__Cgroups__V2__NetworkStat *network;
@@ -170,6 +183,11 @@ static int convert2(PbArena *arena, const Grpc__StatsContainerResponse *s, const
                 memory.swap_usage = memory_in->swap_usage->usage;
                 memory.swap_limit = memory_in->swap_usage->limit;
                 memory.swap_max_usage = memory_in->swap_usage->max_usage;
+        }
+        /* Agents that do not tell of them are not taken for such with none. */
+        if (has_key(memory_in, "events_oom_kill")) {
+                fill_memory(memory_in, events2, ELEMENTSOF(events2), &events);
+                m.memory_events = &events;
         }
         if (fill_io2(arena, c ? c->blkio_stats : NULL, &io) < 0)
                 return -ENOMEM;

@@ -11,6 +11,7 @@
 #include "basic/log.h"
 #include "proto/agent.pb-c.h"
 #include "proto/task-events.pb-c.h"
+#include "runtime/log/events.h"
 #include "runtime/sandbox/state-file.h"
 #include "runtime/task/task-internal.h"
 
@@ -266,6 +267,18 @@ void task_op_answer(TaskOp *op, int error, const char *text, const void *message
 
 static void watch_memory(TaskService *service);
 
+/* A guest that tells of a thousand a second gets one line for them. */
+static void log_oom_event(Task *task)
+{
+        usec_t now = now_usec();
+
+        if (task->oom_logged > 0 && now - task->oom_logged < USEC_PER_SEC)
+                return;
+        task->oom_logged = now;
+        sandbox_event(task->service->host.relay, EVENT_CONTAINER_OOM, task->id, NULL,
+                      "Container '%s' ran out of memory, and a process of it was killed", task->id);
+}
+
 static void on_oom_event(TtrpcClient *client, int error, const char *text, const void *message, void *userdata)
 {
         Containerd__Events__TaskOOM e = CONTAINERD__EVENTS__TASK_OOM__INIT;
@@ -284,6 +297,7 @@ static void on_oom_event(TtrpcClient *client, int error, const char *text, const
         if (task) {
                 e.container_id = task->id;
                 task_service_add_event(service, &e.base);
+                log_oom_event(task);
         }
         watch_memory(service);
 }

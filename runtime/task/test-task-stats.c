@@ -14,7 +14,7 @@ typedef struct Numbers {
         Grpc__CpuUsage usage;
         Grpc__MemoryStats memory;
         Grpc__MemoryData data;
-        Grpc__Uint64Entry entry, *entries[1];
+        Grpc__Uint64Entry entry, oom, *entries[2];
         Grpc__PidsStats pids;
         Grpc__BlkioStats blkio;
         Grpc__BlkioStatsEntry io[2], *io_list[2];
@@ -90,6 +90,24 @@ TEST(version_2)
 
         fill(&n);
         check(&n, true, "io.containerd.cgroups.v2.Metrics", bytes, sizeof(bytes) - 1);
+}
+
+/* An agent that tells of what the kernel has killed: the key is not one of memory.stat. */
+TEST(memory_events)
+{
+        static const char bytes[] = "\x42\x02" "\x28\x04";
+        _cleanup_free_ uint8_t *data = NULL;
+        const char *type;
+        size_t size;
+        Numbers n;
+
+        fill(&n);
+        grpc__uint64_entry__init(&n.oom);
+        n.oom.key = S("events_oom_kill");
+        n.oom.value = 4;
+        n.entries[n.memory.n_stats++] = &n.oom;
+        ASSERT_OK(task_stats_convert(&n.response, true, &type, &data, &size));
+        ASSERT_NOT_NULL(memmem(data, size, bytes, sizeof(bytes) - 1));
 }
 
 TEST(version_1)
