@@ -223,14 +223,12 @@ static void on_terminal(Container *c, int fd, void *userdata)
 static void on_created(Container *c, int error, const char *message, void *userdata)
 {
         GuestContainer *gc = userdata;
-        /* As upstream: the sandbox's own container is not watched. */
-        bool own = streq(gc->id, sandbox_id(gc->sandbox));
         Request *request;
 
         if (error >= 0)
                 error = guest_resources_new(&gc->resources, sandbox_loop(gc->sandbox),
                                             sandbox_cgroup_events(gc->sandbox),
-                                            own ? NULL : sandbox_oom_events(gc->sandbox), gc->id, c);
+                                            sandbox_oom_events(gc->sandbox), gc->id, c);
         if (error < 0)
                 return fail(gc, error, message);
 
