@@ -36,10 +36,11 @@ int sandbox_name_for(const char *root, const char *id, char **ret, char **reterr
                 name = NULL;
         if (!name)
                 return -ENOMEM;
-        if (!sandbox_name_is_valid(name)) {
+        /* /run/kata/sandboxes has definitions in it. */
+        if (!sandbox_name_is_valid(name) || streq(name, "sandboxes")) {
                 int r = error_setf(reterr_message, -EINVAL, "'%s' can not be the name of a sandbox: the last "
                                    "component of --root and the container's ID are letters, digits, '.', '_' and "
-                                   "'-'", name);
+                                   "'-', and not 'sandboxes'", name);
 
                 free(name);
                 return r;
@@ -131,6 +132,26 @@ static int write_definition(const char *sandbox, const SandboxParams *params, ch
         return r < 0 ? error_setf(reterr_message, r, "%s: %s", path, strerror(-r)) : 0;
 }
 
+/* The directory goes with a unit that has run; of one that was never started the definition is left. */
+static int stop(const char *sandbox, const char *unit, char **reterr_message)
+{
+        _cleanup_free_ char *dir = NULL;
+        int r = service_stop(unit, STOP_USEC, reterr_message);
+
+        if (r < 0)
+                return r;
+        service_reset_failed(unit);
+        if (asprintf(&dir, "%s/%s", RUNDIR, sandbox) < 0) {
+                dir = NULL;
+                return -ENOMEM;
+        }
+        r = rm_rf(dir);
+        /* The manager may be at it as well. */
+        if (r == -EBUSY || r == -ENOTEMPTY)
+                r = 0;
+        return r < 0 ? error_setf(reterr_message, r, "%s: %s", dir, strerror(-r)) : 0;
+}
+
 int sandbox_ensure(const char *sandbox, const SandboxParams *params, char **reterr_message)
 {
         _cleanup_free_ char *unit = NULL;
@@ -148,10 +169,8 @@ int sandbox_ensure(const char *sandbox, const SandboxParams *params, char **rete
                 r = service_start(unit, START_USEC, reterr_message);
         if (r < 0) {
                 /* Nothing of it stays: the caller tries again, or not at all. */
-                if (unit) {
-                        (void) service_stop(unit, STOP_USEC, NULL);
-                        service_reset_failed(unit);
-                }
+                if (unit)
+                        (void) stop(sandbox, unit, NULL);
                 return r;
         }
         return 1;
@@ -174,7 +193,7 @@ void sandbox_attach(const char *sandbox, pid_t pid)
                 log_warning("%s", error_text(message, r));
 }
 
-static int is_used(const char *root, const char *sandbox, char **reterr_message)
+static int is_used(const char *root, const char *sandbox, const char *except, char **reterr_message)
 {
         _cleanup_(strv_done) Strv ids = {};
         const char *id;
@@ -188,6 +207,8 @@ static int is_used(const char *root, const char *sandbox, char **reterr_message)
                 char *path = NULL;
                 bool used;
 
+                if (streq(id, except))
+                        continue;
                 /* Without its lock: who holds one may wait for ours. Records are written as a whole. */
                 if (asprintf(&path, "%s/%s", root, id) < 0)
                         return -ENOMEM;
@@ -201,16 +222,16 @@ static int is_used(const char *root, const char *sandbox, char **reterr_message)
         return 0;
 }
 
-int sandbox_release(const char *root, const char *sandbox, char **reterr_message)
+int sandbox_release(const char *root, const char *sandbox, const char *id, char **reterr_message)
 {
         _cleanup_free_ char *unit = NULL, *path = NULL;
-        int r = is_used(root, sandbox, reterr_message);
+        int r = is_used(root, sandbox, id, reterr_message);
 
         if (r != 0)
                 return r;
         r = unit_name_service(sandbox, &unit);
         if (r >= 0)
-                r = service_stop(unit, STOP_USEC, reterr_message);
+                r = stop(sandbox, unit, reterr_message);
         if (r >= 0)
                 r = lock_path(root, sandbox, &path);
         if (r >= 0)

@@ -36,5 +36,8 @@ int sandbox_ensure(const char *sandbox, const SandboxParams *params, char **rete
  * what callers read of its cgroup is then not the machine's, the container is none the worse.
  */
 void sandbox_attach(const char *sandbox, pid_t pid);
-/* With the lock: stops it unless one of the containers in root is in it, and forgets the lock. */
-int sandbox_release(const char *root, const char *sandbox, char **reterr_message);
+/*
+ * With the lock: stops it unless one of the containers in root is in it, and forgets the lock. id is not counted: it is
+ * about to be removed, but not yet, so that whoever is killed meanwhile leaves it for the next delete.
+ */
+int sandbox_release(const char *root, const char *sandbox, const char *id, char **reterr_message);

@@ -15,6 +15,8 @@
 #include "runtime/oci/json-parse.h"
 
 #define RECORD_MAX KIB(256)
+#define REMOVE_TRIES 100U
+#define REMOVE_STEP_USEC 10000U
 
 void store_entry_done(StoreEntry *entry)
 {
@@ -103,10 +105,15 @@ int store_open(const char *root, const char *id, StoreEntry *ret, char **reterr_
         return 0;
 }
 
+/* A kata-shim whose create was killed may be making FIFOs there right now; it notices, and removes them. */
 int store_remove(StoreEntry *entry, char **reterr_message)
 {
         int r = rm_rf(entry->path);
 
+        for (unsigned i = 0; r == -ENOTEMPTY && i < REMOVE_TRIES; i++) {
+                (void) usleep(REMOVE_STEP_USEC);
+                r = rm_rf(entry->path);
+        }
         if (r < 0)
                 (void) error_setf(reterr_message, r, "%s: %s", entry->path, strerror(-r));
         store_entry_done(entry);

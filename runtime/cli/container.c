@@ -97,9 +97,13 @@ int container_open(const char *root, const char *id, CliContainer *ret, char **r
         if (r == -ENOENT || (r >= 0 && c.record.pid == 0))
                 /* Its create was killed, since we have the lock. */
                 c.status = STATUS_CREATING;
-        else if (r < 0)
-                (void) error_setf(reterr_message, r, "%s", error_text(ignored, r));
-        else {
+        else if (r < 0) {
+                /* It can be deleted all the same, with the sandbox that it most likely has. */
+                log_warning("%s", error_text(ignored, r));
+                c.status = STATUS_CREATING;
+                c.record.id = strdup(id);
+                r = c.record.id ? sandbox_name_for(root, id, &c.record.sandbox, reterr_message) : -ENOMEM;
+        } else {
                 r = task_client_connect(c.record.sandbox, &c.client, NULL);
                 if (r < 0)
                         c.status = STATUS_STOPPED;

@@ -25,7 +25,7 @@ typedef enum ContainerStatus {
 typedef struct CliContainer {
         const char *root;
         StoreEntry entry;
-        ContainerRecord record;         /* empty while it is being created */
+        ContainerRecord record;         /* empty while it is being created; of a damaged one id and sandbox */
         bool has_record;
         TaskClient *client;             /* NULL: the sandbox is gone */
         ContainerStatus status;

@@ -22,6 +22,7 @@
 
 /* What is left of a killed process is gone by then, or never. */
 #define EXIT_USEC (20 * USEC_PER_SEC)
+#define RETRY_USEC 20000U
 
 int check_terminal(bool terminal, const char *console_socket, bool foreground, char **reterr_message)
 {
@@ -163,10 +164,14 @@ static int step_sandbox(const CreateParams *params, const CreatePlan *plan, CliC
         _cleanup_close_ int lock = -EBADF;
         int r;
 
-        r = sandbox_lock(params->root, c->record.sandbox, &lock, reterr_message);
-        /* From here on it is in use: for whoever deletes another container of it, and after this was killed. */
+        /*
+         * From here on it is in use: for whoever deletes another container of it, and after this was killed. Before
+         * the lock, whose file nobody would know of otherwise; a delete that has not seen it has stopped the sandbox
+         * by the time the lock is ours, and it is started again.
+         */
+        r = record_save(&c->entry, &c->record, reterr_message);
         if (r >= 0)
-                r = record_save(&c->entry, &c->record, reterr_message);
+                r = sandbox_lock(params->root, c->record.sandbox, &lock, reterr_message);
         if (r >= 0)
                 r = sandbox_ensure(c->record.sandbox, &plan->sandbox, reterr_message);
         if (r >= 0)
@@ -305,19 +310,31 @@ int start_container(CliContainer *c, char **reterr_message)
 
 /* --- and back --- */
 
-/* The first process, and with it all others, has ended when Wait answers. */
+/*
+ * The first process, and with it all others, has ended when Wait answers. Whoever was killed in the middle of create,
+ * start or delete has left an operation that still goes on in the supervisor: it is waited for.
+ */
 static int end_task(CliContainer *c, char **reterr_message)
 {
         Containerd__Task__V2__WaitRequest wait = CONTAINERD__TASK__V2__WAIT_REQUEST__INIT;
         Containerd__Task__V2__DeleteRequest q = CONTAINERD__TASK__V2__DELETE_REQUEST__INIT;
-        _cleanup_free_ char *message = NULL;
+        usec_t end = now_usec() + EXIT_USEC;
         int r;
 
         q.id = wait.id = c->record.id;
-        if (container_kill(c, "", SIGKILL, true, NULL) >= 0)
-                (void) task_client_call(c->client, "Wait", &wait.base, EXIT_USEC, NULL, NULL, NULL, NULL);
-        r = container_call(c, "Delete", &q.base, &message);
-        return r < 0 && r != -ENOENT ? error_setf(reterr_message, r, "%s", error_text(message, r)) : 0;
+        for (;;) {
+                _cleanup_free_ char *message = NULL;
+
+                if (container_kill(c, "", SIGKILL, true, NULL) >= 0)
+                        (void) task_client_call(c->client, "Wait", &wait.base, EXIT_USEC, NULL, NULL, NULL, NULL);
+                r = container_call(c, "Delete", &q.base, &message);
+                if (r >= 0 || r == -ENOENT)
+                        return 0;
+                /* "Failed precondition": it is being created, started or deleted. */
+                if (r != -EBUSY || now_usec() >= end)
+                        return error_setf(reterr_message, r, "%s", error_text(message, r));
+                (void) usleep(RETRY_USEC);
+        }
 }
 
 /* The one that stands for it has nobody to pass anything to any more. */
@@ -345,25 +362,31 @@ static void run_last_hooks(CliContainer *c)
 
 int delete_container(CliContainer *c, bool force, char **reterr_message)
 {
-        _cleanup_free_ char *sandbox = c->has_record ? TAKE_PTR(c->record.sandbox) : NULL;
+        const char *sandbox = c->record.sandbox;
         _cleanup_close_ int lock = -EBADF;
         int r = 0;
 
+        /* A create that was killed may have come as far as the supervisor, without a word about it in the record. */
+        if (force && sandbox && !c->client)
+                (void) task_client_connect(sandbox, &c->client, NULL);
         if (c->client) {
                 r = end_task(c, reterr_message);
                 /* A guest that does not obey: its sandbox is stopped below, if there is nobody else in it. */
                 if (r < 0 && !force)
                         return r;
+                r = 0;
         }
         /* It ends by itself with the process; a reader that never reads would hold it up. */
         if (force)
                 end_shim(&c->record);
-        if (sandbox)
+        /* The entry goes last: while it is there, a delete that was killed can be done again. */
+        if (sandbox) {
                 r = sandbox_lock(c->root, sandbox, &lock, reterr_message);
+                if (r >= 0)
+                        r = sandbox_release(c->root, sandbox, c->record.id, reterr_message);
+        }
         if (r >= 0)
                 r = store_remove(&c->entry, reterr_message);
-        if (r >= 0 && sandbox)
-                r = sandbox_release(c->root, sandbox, reterr_message);
         lock = safe_close(lock);
         if (r >= 0)
                 run_last_hooks(c);

@@ -344,6 +344,12 @@ static int enter_root(const Proxy *p, char **reterr_message)
         return r < 0 ? error_setf(reterr_message, r, "root directory %s: %s", p->root, strerror(-r)) : 0;
 }
 
+/* Nothing is said on it before "R": all that can come is the end of whoever started us. */
+static bool is_orphan(const Proxy *p)
+{
+        return fd_wait(p->sync_fd, POLLIN, 0) > 0;
+}
+
 static int start(Proxy *p, char **reterr_message)
 {
         int r;
@@ -352,6 +358,9 @@ static int start(Proxy *p, char **reterr_message)
         if (p->sandbox_fd < 0)
                 return error_setf(reterr_message, negative_errno(), "%s: %s", p->sandbox_dir, strerror(errno));
         r = catch_signals(p);
+        /* The directory may be another container's by now. */
+        if (r >= 0 && is_orphan(p))
+                r = error_setf(reterr_message, -ECANCELED, "kata-runtime has ended early");
         if (r >= 0 && p->terminal)
                 r = set_up_terminal(p);
         if (r >= 0)

@@ -28,6 +28,8 @@
 #define TIMEOUT_MSEC 20000
 
 static const char *program;
+/* Whoever starts the shim dies before it is executed. */
+static bool orphan;
 
 /* One shim with its surroundings. */
 typedef struct Stage {
@@ -81,6 +83,9 @@ static void spawn(Stage *s, bool terminal, const char *exec_id)
                 char number[16];
 
                 (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+                safe_close(sync[0]);
+                if (orphan)
+                        wait_readable(sync[1]);
 
                 snprintf(number, sizeof(number), "%d", sync[1]);
                 (void) fd_set_cloexec(sync[1], false);
@@ -425,6 +430,23 @@ static void test_given_up(void)
         strike(&s);
 }
 
+/* Its directory may be another container's by then: nothing is made there. */
+static void test_orphan(void)
+{
+        char text[256] = {};
+        Stage s;
+
+        make_stage(&s);
+        orphan = true;
+        spawn(&s, false, "");
+        orphan = false;
+        s.sync = safe_close(s.sync);
+        ASSERT_EQ(end_of(&s), EXIT_FAILURE);
+        ASSERT_TRUE(read(s.err, text, sizeof(text) - 1) > 0);
+        ASSERT_NOT_NULL(strstr(text, "has ended early"));
+        strike(&s);
+}
+
 int main(int argc, char *argv[])
 {
         ASSERT_EQ(argc, 2);
@@ -435,5 +457,6 @@ int main(int argc, char *argv[])
         test_sandbox_gone();
         test_reader_gone();
         test_given_up();
+        test_orphan();
         return EXIT_SUCCESS;
 }

@@ -89,7 +89,7 @@ build_install() {
         # are what tests/live/66-differential.sh is made of.
         mkdir -p "$dir/usr/libexec/kata-tests"
         find "$BUILD_DIR/build" -maxdepth 3 -type f -perm -u+x \
-                \( -name 'test-*live*' -o -name bundle-runner -o -name differential-probe \) \
+                \( -name 'test-*live*' -o -name bundle-runner -o -name differential-probe -o -name kill-at \) \
                 -exec cp -t "$dir/usr/libexec/kata-tests" {} +
         chown -R root:root "$dir/usr/libexec/kata-tests"
         cache_unlock "$BUILD_LOCK"
