@@ -67,16 +67,29 @@ int verb_create(const CliArgs *args)
 static int wait_and_delete(const CliArgs *args, CliContainer *c, ShimProcess *shim)
 {
         _cleanup_free_ char *message = NULL;
-        int status = shim_wait(shim), r;
+        uint64_t start_time = c->record.pid_start;
+        pid_t pid = c->record.pid;
+        int status, r;
 
+        /* Others look at it, signal it and delete it while it runs, which takes the lock. */
+        container_done(c);
+        status = shim_wait(shim);
         shim_process_done(shim);
         if (args->keep)
+                return status;
+
+        r = container_open(cli_root(args), args->words[0], c, &message);
+        if (r == -ENOENT)
+                return status;
+        if (r >= 0 && (c->record.pid != pid || c->record.pid_start != start_time)) {
+                /* Deleted, and another one has the name. */
                 container_done(c);
-        else {
-                r = delete_container(c, false, &message);
-                if (r < 0)
-                        log_warning("%s", error_text(message, r));
+                return status;
         }
+        if (r >= 0)
+                r = delete_container(c, false, &message);
+        if (r < 0)
+                log_warning("%s", error_text(message, r));
         return status;
 }
 
