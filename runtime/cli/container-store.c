@@ -29,8 +29,8 @@ static int entry_path(const char *root, const char *id, char **ret, char **reter
         if (!id_is_valid(id, CONTAINER_ID_MAX)) {
                 _cleanup_free_ char *shown = text_escape(id, strlen(id), 80);
 
-                return error_setf(reterr_message, -EINVAL, "'%s' is no container ID: letters, digits, '.', '_' and "
-                                  "'-', the first a letter or digit, at most %u", strempty(shown),
+                return error_setf(reterr_message, -EINVAL, "'%s' is no container ID: 2 to %u letters, digits, '.', "
+                                  "'_' and '-', the first a letter or digit", strempty(shown),
                                   CONTAINER_ID_MAX);
         }
         if (asprintf(ret, "%s/%s", root, id) < 0) {

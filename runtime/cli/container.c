@@ -146,8 +146,8 @@ json_object *container_state_json(const CliContainer *c)
         json_object_object_add(o, "bundle", json_object_new_string(r->bundle));
         json_object_object_add(o, "rootfs", json_object_new_string(r->rootfs));
         json_object_object_add(o, "created", json_object_new_string(created));
-        json_object_object_add(o, "annotations",
-                               r->annotations ? json_object_get(r->annotations) : json_object_new_object());
+        if (r->annotations)
+                json_object_object_add(o, "annotations", json_object_get(r->annotations));
         json_object_object_add(o, "owner", json_object_new_string(r->uid == 0 ? "root" : ""));
         return o;
 }

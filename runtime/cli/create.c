@@ -12,6 +12,7 @@
 #include "basic/limits.h"
 #include "basic/log.h"
 #include "basic/pidref.h"
+#include "runtime/cli/bundle-check.h"
 #include "runtime/cli/cgroups-path.h"
 #include "runtime/cli/container-sandbox.h"
 #include "runtime/cli/host-hooks.h"
@@ -117,6 +118,9 @@ static int make_plan(const CreateParams *params, CreatePlan *ret, char **reterr_
         if (r < 0)
                 return r;
         r = check_terminal(bundle_terminal(&plan.bundle), params->console_socket, params->foreground, reterr_message);
+        /* Before anything is started for it. */
+        if (r >= 0)
+                r = bundle_check(&plan.bundle, reterr_message);
         if (r >= 0)
                 r = cgroups_path_parse(bundle_cgroups_path(&plan.bundle), params->systemd_cgroup, &plan.units,
                                        reterr_message);
@@ -293,9 +297,14 @@ int start_container(CliContainer *c, char **reterr_message)
         Containerd__Task__V2__StartRequest q = CONTAINERD__TASK__V2__START_REQUEST__INIT;
         int r;
 
+        /* The words of runc, which callers show. */
+        if (c->status == STATUS_STOPPED)
+                return error_setf(reterr_message, -EINVAL, "cannot start a container that has stopped");
+        if (c->status == STATUS_RUNNING)
+                return error_setf(reterr_message, -EINVAL, "cannot start an already running container");
         if (c->status != STATUS_CREATED)
-                return error_setf(reterr_message, -EINVAL, "cannot start a container that has %s",
-                                  c->status == STATUS_STOPPED ? "stopped" : "been started");
+                return error_setf(reterr_message, -EINVAL, "cannot start a container in the %s state",
+                                  container_status_to_string(c->status));
         q.id = c->record.id;
         r = container_call(c, "Start", &q.base, reterr_message);
         if (r < 0)

@@ -8,8 +8,12 @@
 
 #include "basic/fd.h"
 #include "basic/test.h"
+#include "runtime/cli/bundle-check.h"
 #include "runtime/cli/container-store.h"
 
+#define EXAMPLE(rootfs) \
+        "{\"ociVersion\": \"1.0.2\", \"root\": {\"path\": \"" rootfs "\"}, \"process\": {\"cwd\": \"/\", \"args\": [\"a\"]," \
+        "\"user\": {\"uid\": 0, \"gid\": 0}}, \"linux\": {\"namespaces\": [{\"type\": \"mount\"}]}}"
 #define S(text) ((char *) (uintptr_t) (text))
 
 static char root[64], *message;
@@ -135,6 +139,41 @@ TEST(removed_under_a_waiter)
         ASSERT_OK(store_remove(&entry, &message));
         ASSERT_EQ(waitpid(pid, &status, 0), pid);
         ASSERT_EQ(status, 0);
+        remove_root();
+}
+
+/* What can be told before a machine is booted. */
+TEST(bundles)
+{
+        static const struct {
+                const char *config, *error;
+                int r;
+        } cases[] = {
+                { "{", "config.json", -EINVAL },
+                { "{\"ociVersion\": \"1.0.2\", \"root\": {\"path\": \"rootfs\"}, \"linux\": {}}", "process: missing",
+                  -EINVAL },
+                { EXAMPLE("rootfs"), "rootfs: No such file or directory", -ENOENT },
+                { EXAMPLE("config.json"), "config.json: Not a directory", -ENOTDIR },
+                { EXAMPLE("/"), NULL, 0 },
+        };
+        char path[128];
+
+        make_root();
+        ASSERT_OK(mkdir(root, 0700));
+        snprintf(path, sizeof(path), "%s/config.json", root);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                OciBundle bundle = {};
+                int r;
+
+                ASSERT_OK(write_file_atomic(path, cases[i].config, strlen(cases[i].config), 0600));
+                r = bundle_open(root, &bundle, &message);
+                if (r >= 0)
+                        r = bundle_check(&bundle, &message);
+                ASSERT_EQ(r, cases[i].r);
+                if (r < 0)
+                        ASSERT_CONTAINS(message, cases[i].error);
+                bundle_done(&bundle);
+        }
         remove_root();
 }
 

@@ -23,14 +23,12 @@ int verb_kill(const CliArgs *args)
         int sig = SIGTERM, r;
         CliContainer c;
 
-        if (args->n_words > 1 && signal_parse(args->words[1], &sig) < 0) {
-                log_error("unknown signal \"%s\"", args->words[1]);
-                return EXIT_FAILURE;
-        }
         r = container_open(cli_root(args), args->words[0], &c, &message);
         if (r < 0)
                 return cli_fail(r, message);
-        if (c.status == STATUS_STOPPED || c.status == STATUS_CREATING)
+        if (args->n_words > 1 && signal_parse(args->words[1], &sig) < 0)
+                r = error_setf(&message, -EINVAL, "unknown signal \"%s\"", args->words[1]);
+        else if (c.status == STATUS_STOPPED || c.status == STATUS_CREATING)
                 r = error_setf(&message, -ENOENT, "container not running");
         else
                 r = container_kill(&c, "", sig, args->all, &message);

@@ -135,15 +135,15 @@ int verb_update(const CliArgs *args)
         CliContainer c;
         int r;
 
+        r = container_open(cli_root(args), args->words[0], &c, &message);
+        if (r < 0)
+                return cli_fail(r, message);
         if (args->resources)
                 r = read_resources(args->resources, &resources, &message);
         else
                 r = make_resources(args, &resources, &message);
         if (r >= 0)
-                r = container_open(cli_root(args), args->words[0], &c, &message);
-        if (r >= 0) {
                 r = update(&c, resources, &message);
-                container_done(&c);
-        }
+        container_done(&c);
         return r < 0 ? cli_fail(r, message) : EXIT_SUCCESS;
 }
