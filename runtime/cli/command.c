@@ -49,6 +49,8 @@ const CliCommand cli_commands[] = {
           .run = verb_resume },
         { "update", "ID", 1, 1, update_options, .word = WORD_CONTAINER, .summary = "Change limits of a container",
           .run = verb_update },
+        { "events", "ID", 1, 1, events_options, .word = WORD_CONTAINER,
+          .summary = "Show what a container takes, and when it runs out of memory, as JSON", .run = verb_events },
         { "features", NULL, 0, 0, NULL, .summary = "Show what this runtime can do, as JSON", .run = verb_features },
         { "spec", NULL, 0, 0, spec_options, .summary = "Write an example config.json", .run = verb_spec },
 
@@ -59,6 +61,8 @@ const CliCommand cli_commands[] = {
         { "env", NULL, 0, 0, env_options, .summary = "Show the configuration in effect", .run = verb_env },
         { "logs", "ID", 1, 1, logs_options, .word = WORD_SANDBOX,
           .summary = "Show what the journal has of a sandbox", .run = verb_logs },
+        { "metrics", NULL, 0, 0, NULL, .summary = "Print numbers of all sandboxes for Prometheus",
+          .run = verb_metrics },
         { "top", "[ID...]", 0, 64, top_options, .word = WORD_SANDBOX,
           .summary = "Show what sandboxes take of processor, memory and disks", .run = verb_top },
 

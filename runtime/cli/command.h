@@ -22,7 +22,7 @@ typedef struct CliArgs {
         const char *blkio_weight, *cpu_period, *cpu_quota, *cpu_shares, *cpuset_cpus, *cpuset_mems, *memory,
                 *memory_reservation, *memory_swap, *pids_limit;
         bool all, detach, follow, force, json, keep, no_new_keyring, no_new_privs, no_pivot, no_subreaper, quiet,
-                strict, tty;
+                stats, strict, tty;
         Strv additional_gids, capabilities, components, env;
 
         char **words;
@@ -67,11 +67,13 @@ int verb_console(const CliArgs *args);
 int verb_create(const CliArgs *args);
 int verb_delete(const CliArgs *args);
 int verb_env(const CliArgs *args);
+int verb_events(const CliArgs *args);
 int verb_exec(const CliArgs *args);
 int verb_features(const CliArgs *args);
 int verb_kill(const CliArgs *args);
 int verb_list(const CliArgs *args);
 int verb_logs(const CliArgs *args);
+int verb_metrics(const CliArgs *args);
 int verb_pause(const CliArgs *args);
 int verb_ps(const CliArgs *args);
 int verb_resume(const CliArgs *args);
@@ -83,5 +85,5 @@ int verb_top(const CliArgs *args);
 int verb_update(const CliArgs *args);
 
 extern const CliOption check_options[], create_options[], delete_options[], env_options[],
-        exec_options[], kill_options[], list_options[], logs_options[], ps_options[], run_options[], spec_options[],
-        top_options[], update_options[];
+        events_options[], exec_options[], kill_options[], list_options[], logs_options[], ps_options[],
+        run_options[], spec_options[], top_options[], update_options[];

@@ -27,23 +27,31 @@ struct TaskClient {
         Answer answer;
 };
 
-int task_client_connect(const char *sandbox, TaskClient **ret, char **reterr_message)
+int task_socket_connect(const char *sandbox, int *ret_fd, char **reterr_message)
 {
         _cleanup_free_ char *path = NULL;
         _cleanup_close_ int dir = -EBADF;
-        TaskClient *client;
-        int fd, r;
+        int r;
 
         if (asprintf(&path, "%s/%s", RUNDIR, sandbox) < 0) {
                 path = NULL;
                 return -ENOMEM;
         }
         dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        r = dir < 0 ? negative_errno() : unix_connect_at(dir, TASK_SOCKET_NAME, &fd);
+        r = dir < 0 ? negative_errno() : unix_connect_at(dir, TASK_SOCKET_NAME, ret_fd);
         if (r < 0)
                 return error_setf(reterr_message, r, "the supervisor of sandbox '%s' can not be reached at %s/%s: %s",
                                   sandbox, path, TASK_SOCKET_NAME, strerror(-r));
+        return 0;
+}
 
+int task_client_connect(const char *sandbox, TaskClient **ret, char **reterr_message)
+{
+        TaskClient *client;
+        int fd, r = task_socket_connect(sandbox, &fd, reterr_message);
+
+        if (r < 0)
+                return r;
         client = new0(TaskClient, 1);
         if (!client) {
                 safe_close(fd);

@@ -12,6 +12,9 @@
 
 typedef struct TaskClient TaskClient;
 
+/* A connection to the Task service for those who want more than one call at a time (task-calls.h); errors as below. */
+int task_socket_connect(const char *sandbox, int *ret_fd, char **reterr_message);
+
 /* -ENOENT: the sandbox is not there, or does not serve; -ECONNREFUSED: its supervisor is away at present. */
 int task_client_connect(const char *sandbox, TaskClient **ret, char **reterr_message);
 TaskClient *task_client_free(TaskClient *client);
