@@ -253,7 +253,7 @@ static int check_create(const Grpc__CreateSandboxRequest *input, char **reterr_m
         if (*input->guest_hook_path && (input->guest_hook_path[0] != '/' ||
                                         strlen(input->guest_hook_path) >= PATH_MAX))
                 return error_setf(reterr_message, EINVAL, "guest_hook_path is not an absolute path");
-        if (*input->sandbox_id && !id_is_valid(input->sandbox_id, SANDBOX_ID_MAX))
+        if (*input->sandbox_id && !sandbox_name_is_valid(input->sandbox_id))
                 return error_setf(reterr_message, EINVAL, "invalid sandbox id");
         if (strlen(input->hostname) > HOST_NAME_MAX)
                 return error_setf(reterr_message, EINVAL, "hostname is longer than %d bytes", HOST_NAME_MAX);

@@ -244,6 +244,28 @@ bool id_is_valid(const char *s, size_t max)
         return true;
 }
 
+bool sandbox_name_is_valid(const char *name)
+{
+        char namespace[SANDBOX_ID_MAX + 1];
+        const char *colon;
+        size_t n;
+
+        if (!name)
+                return false;
+
+        colon = strchr(name, ':');
+        if (!colon)
+                return id_is_valid(name, SANDBOX_ID_MAX);
+
+        n = (size_t) (colon - name);
+        if (n > SANDBOX_ID_MAX)
+                return false;
+
+        memcpy(namespace, name, n);
+        namespace[n] = '\0';
+        return id_is_valid(namespace, SANDBOX_ID_MAX) && id_is_valid(colon + 1, SANDBOX_ID_MAX);
+}
+
 /* Length of the UTF-8 sequence at p (n bytes left), or 0 if it is not one. */
 static size_t utf8_sequence(const uint8_t *p, size_t n)
 {

@@ -33,6 +33,8 @@ int hex_decode(const char *s, void *ret, size_t n);
 
 /* First character alphanumeric, then alphanumeric, '.', '_' or '-'; 2..max characters (Kata's rule). */
 bool id_is_valid(const char *s, size_t max);
+/* Of a sandbox: "ID" or "NAMESPACE:ID". */
+bool sandbox_name_is_valid(const char *name);
 
 /* Characters and length that systemd accepts for a unit of that suffix (".scope", ".slice" ...). */
 bool unit_name_is_valid(const char *unit, const char *suffix);

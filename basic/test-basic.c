@@ -69,6 +69,10 @@ TEST(ids)
         ASSERT_FALSE(id_is_valid("../x", SANDBOX_ID_MAX));
         ASSERT_FALSE(id_is_valid("a/b", SANDBOX_ID_MAX));
         ASSERT_FALSE(id_is_valid("", SANDBOX_ID_MAX));
+        ASSERT_FALSE(id_is_valid("ns:web", SANDBOX_ID_MAX));
+        ASSERT_TRUE(sandbox_name_is_valid("web"));
+        ASSERT_TRUE(sandbox_name_is_valid("ns:web"));
+        ASSERT_FALSE(sandbox_name_is_valid("ns:web:x1"));
         ASSERT_FALSE(id_is_valid("abcdef", 5));
 }
 

@@ -328,14 +328,14 @@ static int check_id(const char *id, char **reterr_message)
                 return error_setf(reterr_message, -EINVAL,
                                   "a sandbox can not have the name '%s': " RUNDIR "/%s is the "
                                   "directory of definitions", id, id);
-        if (id_is_valid(id, SANDBOX_ID_MAX))
+        if (sandbox_name_is_valid(id))
                 return 0;
 
         shown = text_escape(id, strlen(id), 80);
         return error_setf(
                         reterr_message, -EINVAL,
                         "invalid sandbox name '%s': expected 2 to %u letters, digits, '.', '_' or '-', beginning "
-                        "with a letter or digit",
+                        "with a letter or digit, or two such words with a ':' between them",
                         strempty(shown), SANDBOX_ID_MAX);
 }
 

@@ -243,6 +243,9 @@ TEST(load)
         ASSERT_ERROR(sandbox_conf_load(root, "../web", node, &conf, &message), EINVAL);
         ASSERT_CONTAINS(message, "invalid sandbox name '../web'");
         ASSERT_ERROR(sandbox_conf_load(root, "", node, &conf, &message), EINVAL);
+        ASSERT_ERROR(sandbox_conf_load(root, "a1:b2:c3", node, &conf, &message), EINVAL);
+        /* Of another --root of kata-runtime. */
+        ASSERT_ERROR(sandbox_conf_load(root, "default:web", node, &conf, &message), ENOENT);
 
         ASSERT_OK(write_file_atomic(b, text, strlen(text), 0644));
         ASSERT_ERROR(sandbox_conf_load(root, "web", node, &conf, &message), ENOENT);

@@ -11,28 +11,6 @@
 #define SCOPE_PREFIX "kata-vm-"
 #define SCOPE_SUFFIX ".scope"
 
-bool sandbox_name_is_valid(const char *name)
-{
-        char namespace[SANDBOX_ID_MAX + 1];
-        const char *colon;
-        size_t n;
-
-        if (!name)
-                return false;
-
-        colon = strchr(name, ':');
-        if (!colon)
-                return id_is_valid(name, SANDBOX_ID_MAX);
-
-        n = (size_t) (colon - name);
-        if (n > SANDBOX_ID_MAX)
-                return false;
-
-        memcpy(namespace, name, n);
-        namespace[n] = '\0';
-        return id_is_valid(namespace, SANDBOX_ID_MAX) && id_is_valid(colon + 1, SANDBOX_ID_MAX);
-}
-
 static int compose(const char *prefix, const char *name, const char *suffix, char **ret)
 {
         char *s;

@@ -387,7 +387,7 @@ int vm_config_validate(const VmConfig *config, char **reterr_message)
                 validate_share, validate_nics, validate_identity, validate_kernel_words,
         };
 
-        if (isempty(config->id) || !id_is_valid(config->id, SANDBOX_ID_MAX))
+        if (isempty(config->id) || !sandbox_name_is_valid(config->id))
                 return error_setf(reterr_message, EINVAL, "sandbox id is not valid");
         if ((unsigned) config->machine >= _VM_MACHINE_MAX)
                 return error_setf(reterr_message, EINVAL, "machine is not set");

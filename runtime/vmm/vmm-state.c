@@ -84,7 +84,7 @@ static int parse_backend(VmmState *s, const char *value)
 
 static int parse_id(VmmState *s, const char *value)
 {
-        return id_is_valid(value, SANDBOX_ID_MAX) ? parse_string(value, &s->id) : -EINVAL;
+        return sandbox_name_is_valid(value) ? parse_string(value, &s->id) : -EINVAL;
 }
 
 static int parse_run_dir(VmmState *s, const char *value)
