@@ -4,6 +4,7 @@
 #include "runtime/cli/container.h"
 
 #include <ctype.h>
+#include <poll.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@
 #include "basic/pidref.h"
 #include "runtime/cli/container-sandbox.h"
 #include "runtime/conf/conf-value.h"
+
+#define SHIM_END_MSEC 1000
 
 static const char *const status_names[_STATUS_MAX] = {
         [STATUS_CREATING] = "creating",
@@ -62,6 +65,22 @@ static ContainerStatus status_of(Containerd__Task__V2__Status status)
         }
 }
 
+/*
+ * What the process has written is with the caller once its kata-shim has ended, which comes within milliseconds:
+ * "stopped" is not said before. Somebody who does not read holds it up for a moment, not for ever.
+ */
+static void await_shim(const ContainerRecord *record)
+{
+        PidRef ref = PIDREF_NULL;
+        uint64_t start;
+
+        if (record->pid <= 0 || pidref_set(&ref, record->pid) < 0)
+                return;
+        if (pid_start_time(record->pid, &start) >= 0 && start == record->pid_start)
+                (void) fd_wait(ref.fd, POLLIN, SHIM_END_MSEC);
+        pidref_done(&ref);
+}
+
 static int ask_status(CliContainer *c, char **reterr_message)
 {
         Containerd__Task__V2__StateRequest q = CONTAINERD__TASK__V2__STATE_REQUEST__INIT;
@@ -80,6 +99,8 @@ static int ask_status(CliContainer *c, char **reterr_message)
         }
         if (r >= 0)
                 c->status = status_of(response->status);
+        if (r >= 0 && c->status == STATUS_STOPPED)
+                await_shim(&c->record);
         return r;
 }
 

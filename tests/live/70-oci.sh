@@ -70,9 +70,10 @@ life() {
         assert_eq "$("$RT" ps --format json oci1)" "[$pid]"
         exec 7>&-
         wait_for 20 "the end" is_status oci1 stopped
-        wait_for 10 "the shim to end" [ ! -e "/proc/$pid" ]
+        # By then all that it has written is here.
         assert_eq "$(cat "$T_WORK/out")" $'out\nsome input'
         assert_contains "$(cat "$T_WORK/err")" err
+        wait_for 10 "the shim to end" [ ! -e "/proc/$pid" ]
         assert_status 1 "$RT" kill oci1 TERM
         assert_contains "$RUN_OUTPUT" 'container not running'
         assert_status 0 "$RT" delete oci1
