@@ -13,6 +13,10 @@
 #include "basic/fd.h"
 #include "runtime/store/mount-clone.h"
 
+/* Whoever has a user namespace in the guest is nobody here, and passes on its way to its root; the supervisor's
+ * umask would keep it out. On the host the directory is below one of 0700. */
+#define PASSAGE_MODE 0711
+
 int share_enter_namespace(void)
 {
         if (unshare(CLONE_NEWNS) < 0)
@@ -47,7 +51,9 @@ int share_open(const char *dir, bool live, char **reterr_message)
                 ;
         r = rm_rf(dir);
         if (r >= 0)
-                r = mkdir_p(dir, 0700);
+                r = mkdir_p(dir, PASSAGE_MODE);
+        if (r >= 0 && chmod(dir, PASSAGE_MODE) < 0)
+                r = negative_errno();
         if (r >= 0 && mount(dir, dir, NULL, MS_BIND, NULL) < 0)
                 r = negative_errno();
         if (r >= 0 && mount(NULL, dir, NULL, MS_PRIVATE, NULL) < 0)
@@ -81,15 +87,16 @@ static int make_target(const char *path, bool directory)
         _cleanup_close_ int fd = -EBADF;
         int r;
 
-        if (directory)
-                return mkdir_p(path, 0755);
-
         parent = strndup(path, (size_t) (strrchr(path, '/') - path));
         if (!parent)
                 return -ENOMEM;
-        r = mkdir_p(parent, 0755);
+        r = mkdir_p(parent, PASSAGE_MODE);
+        if (r >= 0 && chmod(parent, PASSAGE_MODE) < 0)
+                r = negative_errno();
         if (r < 0)
                 return r;
+        if (directory)
+                return mkdir_p(path, 0755);
 
         fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
         return fd < 0 ? negative_errno() : 0;
@@ -196,7 +203,7 @@ static int make_live_target(int dir_fd, const char *name, bool directory)
 
         if (!parent)
                 return -ENOMEM;
-        if (*parent && mkdirat(dir_fd, parent, 0755) < 0)
+        if (*parent && (mkdirat(dir_fd, parent, PASSAGE_MODE) < 0 || fchmodat(dir_fd, parent, PASSAGE_MODE, 0) < 0))
                 return negative_errno();
         if (directory)
                 return mkdirat(dir_fd, name, 0755) < 0 ? negative_errno() : 0;

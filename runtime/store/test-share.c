@@ -24,6 +24,17 @@ static bool become_root_of_namespace(void)
                write_string_file_at(AT_FDCWD, "/proc/self/uid_map", map) >= 0;
 }
 
+/* Any user of the guest may pass, whatever the umask is. */
+static void expect_passage(const char *dir, const char *name)
+{
+        _cleanup_free_ char *path = NULL;
+        struct stat st;
+
+        ASSERT_TRUE(asprintf(&path, "%s%s", dir, name) > 0);
+        ASSERT_OK(stat(path, &st));
+        ASSERT_EQ(st.st_mode & 07777, 0711U);
+}
+
 /* Runs in a child, so that its mounts are gone when the parent clears up. */
 static int check_share(const char *top)
 {
@@ -42,6 +53,8 @@ static int check_share(const char *top)
         ASSERT_OK(mkdir_p(source, 0755));
         ASSERT_OK(write_file_atomic(file, "x", 1, 0644));
 
+        /* As the supervisor's unit has it. */
+        (void) umask(0077);
         ASSERT_OK(share_open(dir, false, NULL));
         ASSERT_OK(share_add(dir, "web/rootfs", source, 0, NULL));
         ASSERT_OK(share_add(dir, "web-0-file", file, SHARE_READ_ONLY, NULL));
@@ -52,6 +65,8 @@ static int check_share(const char *top)
         ASSERT_ERROR(share_add(dir, "gone", "/no/such/dir", 0, &message), ENOENT);
         ASSERT_CONTAINS(message, "'/no/such/dir' can not be shared");
         ASSERT_OK(share_seal(dir, NULL));
+        expect_passage(dir, "");
+        expect_passage(dir, "/web");
 
         /* The root is writable through its own entry, the shared directory and a read-only entry are not. */
         ASSERT_TRUE(access(inside, W_OK) == 0);
@@ -102,6 +117,7 @@ static int check_live(const char *top)
         ASSERT_OK(mkdir_p(source, 0755));
         ASSERT_OK(write_file_atomic(file, "x", 1, 0644));
 
+        (void) umask(0077);
         ASSERT_OK(share_open(dir, true, NULL));
         ASSERT_OK(share_seal(dir, NULL));
         ASSERT_OK(pipe2(told, O_CLOEXEC));
@@ -116,6 +132,8 @@ static int check_live(const char *top)
         ASSERT_ERROR(share_add_live(dir, "x", "/no/such/dir", 0, -EBADF, &message), ENOENT);
         ASSERT_CONTAINS(message, "'/no/such/dir' can not be shared");
         ASSERT_ERROR(mkdir(stray, 0755) < 0 ? -errno : 0, EROFS);
+        expect_passage(dir, "");
+        expect_passage(dir, "/web.1");
         ASSERT_EQ(write(ask[1], "x", 1), 1);
         ASSERT_EQ(read(told[0], &byte, 1), 1);
 

@@ -128,7 +128,19 @@ forced() {
         assert_status 1 "$RT" state oci4
 }
 
+# Whose root is nobody in the guest's own user namespace.
+user_namespace() {
+        bundle oci5 'id -u; cat /proc/self/uid_map; touch /mine; stat -c %u /mine /proc/1' '.linux.namespaces += [{ type: "user" }]
+                | .linux.uidMappings = [{ containerID: 0, hostID: 100000, size: 65536 }]
+                | .linux.gidMappings = .linux.uidMappings'
+        chown -R 100000:100000 "$T_WORK/oci5/rootfs"
+        assert_status 0 "$RT" run --bundle "$T_WORK/oci5" oci5
+        assert_match "$RUN_OUTPUT" $'^0\n +0 +100000 +65536\n0\n0$'
+        assert_eq "$(stat -c %u "$T_WORK/oci5/rootfs/mine")" 100000 'owner on the host'
+}
+
 t "life of a container" life
 t_live "exit codes and errors of run" exit_codes
 t "further processes" execs
 t_live "delete --force" forced
+t_live "a user namespace" user_namespace
