@@ -119,6 +119,12 @@ static void stream_free(MuxPump *pump, PumpStream *s)
                 s->next->prev = s->prev;
 
         mux_stream_close(s->stream);
+        /*
+         * Closing is not enough: a child that was forked and has not closed its copy yet keeps the socket, and with
+         * it the entry in epoll that points here (epoll(7), "Questions and answers", 6).
+         */
+        if (s->fd >= 0)
+                (void) epoll_ctl(pump->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
         safe_close(s->fd);
         free(s);
 }

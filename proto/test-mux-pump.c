@@ -7,6 +7,9 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <termios.h>
@@ -405,6 +408,43 @@ TEST(close_is_reset)
                 run();
         }
         ASSERT_TRUE(recv(host.opened[1], &n, 1, 0) <= 0);
+        done();
+}
+
+/* A child that was forked has everything open until it executes: sockets that are closed here go on to have events. */
+TEST(copies_of_closed_sockets)
+{
+        int tell[2], told[2], status;
+        pid_t pid;
+        char c;
+
+        start(NULL);
+        connect_stream(&host, 1);
+        ASSERT_OK(pipe2(tell, O_CLOEXEC));
+        ASSERT_OK(pipe2(told, O_CLOEXEC));
+        pid = ASSERT_OK(fork());
+        if (pid == 0) {
+                (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+                if (read(tell[0], &c, 1) != 1)
+                        _exit(1);
+                (void) shutdown(guest.fds[0], SHUT_RDWR);
+                if (write(told[1], "x", 1) != 1)
+                        _exit(2);
+                pause();
+        }
+        /* The stream is reset, and the guest's pump closes its socket. A write to freed memory only a sanitizer sees. */
+        ASSERT_OK(shutdown(host.opened[0], SHUT_RDWR));
+        run();
+        expect_eof(guest.fds[0]);
+        ASSERT_EQ(write(tell[1], "x", 1), 1);
+        ASSERT_EQ(read(told[0], &c, 1), 1);
+        run();
+        ASSERT_OK(kill(pid, SIGKILL));
+        ASSERT_EQ(waitpid(pid, &status, 0), pid);
+        safe_close(tell[0]);
+        safe_close(tell[1]);
+        safe_close(told[0]);
+        safe_close(told[1]);
         done();
 }
 
