@@ -232,7 +232,8 @@ void agent_client_run(AgentClient *c, const char *id, const char *script)
         Grpc__Spec spec = GRPC__SPEC__INIT;
         Grpc__Linux linux_part = GRPC__LINUX__INIT;
         Grpc__Root root_part = GRPC__ROOT__INIT;
-        Grpc__Mount proc = GRPC__MOUNT__INIT, *mounts[] = { &proc };
+        Grpc__Mount proc = GRPC__MOUNT__INIT, bind = GRPC__MOUNT__INIT, *mounts[] = { &proc, &bind };
+        char *options[] = { S("rbind"), S("ro") };
         Grpc__LinuxNamespace ns[ELEMENTSOF(types)], *list[ELEMENTSOF(types)];
         Grpc__Process process;
         char *args[3], root[80];
@@ -249,11 +250,16 @@ void agent_client_run(AgentClient *c, const char *id, const char *script)
         root_part.path = root;
         proc.source = proc.type = S("proc");
         proc.destination = S("/proc");
+        bind.type = S("bind");
+        bind.source = root;
+        bind.destination = S("/same");
+        bind.options = options;
+        bind.n_options = ELEMENTSOF(options);
         spec.process = &process;
         spec.root = &root_part;
         spec.linux = &linux_part;
         spec.mounts = mounts;
-        spec.n_mounts = 1;
+        spec.n_mounts = ELEMENTSOF(mounts);
         q.container_id = start.container_id = S(id);
         q.oci = &spec;
         q.sandbox_pidns = c->sandbox_pidns;
