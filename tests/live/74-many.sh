@@ -13,7 +13,7 @@ set -euo pipefail
 M_DEFAULT=$((T_EMULATED ? 10 : 25))
 [[ -z ${T_ALL:-} ]] || M_DEFAULT=200
 M_ROW=${M_ROW:-$M_DEFAULT}
-T_TIMEOUT=$((T_TIMEOUT + M_ROW * 2 * T_SCALE))
+T_TIMEOUT=$((T_TIMEOUT + M_ROW * 6 * T_SCALE))
 
 # What the Nth container does and what it has to end with: every tenth is killed.
 command_of() {
