@@ -12,8 +12,9 @@
 #include "runtime/cli/container-store.h"
 
 #define EXAMPLE(rootfs) \
-        "{\"ociVersion\": \"1.0.2\", \"root\": {\"path\": \"" rootfs "\"}, \"process\": {\"cwd\": \"/\", \"args\": [\"a\"]," \
-        "\"user\": {\"uid\": 0, \"gid\": 0}}, \"linux\": {\"namespaces\": [{\"type\": \"mount\"}]}}"
+        "{\"ociVersion\": \"1.0.2\", \"root\": {\"path\": \"" rootfs "\"}, \"process\": {\"cwd\": \"/\", " \
+        "\"args\": [\"a\"], \"user\": {\"uid\": 0, \"gid\": 0}}, " \
+        "\"linux\": {\"namespaces\": [{\"type\": \"mount\"}]}}"
 #define S(text) ((char *) (uintptr_t) (text))
 
 static char root[64], *message;

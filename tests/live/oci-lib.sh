@@ -24,6 +24,7 @@ o_pod() {
 }
 
 # A filter: the program is not process 1 of a namespace, which its own signals do not kill.
+# shellcheck disable=SC2034
 O_MORTAL='.linux.namespaces |= map(select(.type != "pid"))'
 
 # try COMMAND...: its status in TRY_STATUS, what it wrote in $T_WORK/try.out and try.err. Files, since what it leaves
