@@ -10,6 +10,8 @@ set -euo pipefail
 . "$T_LIB/oci-lib.sh"
 
 E_RUNTIMES=(runc kata)
+# Some 120 commands, each of which may take as long as try() lets it.
+T_TIMEOUT=$((T_TIMEOUT * 4))
 
 # use runc|kata: O_RT is that one.
 use() {
