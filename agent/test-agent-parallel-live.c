@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fourteen clients of one agent at the same time, each with containers and further processes of its own: every exit status
- * is right, and the agent survives.
+ * Fourteen clients of one agent at the same time, each with containers and further processes of its own: every exit
+ * status is right, and the agent survives.
  *
  *      test-agent-parallel-live [KATA-AGENT [CLIENTS [ROUNDS]]]
  *

@@ -432,7 +432,9 @@ TEST(copies_of_closed_sockets)
                         _exit(2);
                 pause();
         }
-        /* The stream is reset, and the guest's pump closes its socket. A write to freed memory only a sanitizer sees. */
+        /*
+         * The stream is reset, and the guest's pump closes its socket. A write to freed memory only a sanitizer sees.
+         */
         ASSERT_OK(shutdown(host.opened[0], SHUT_RDWR));
         run();
         expect_eof(guest.fds[0]);

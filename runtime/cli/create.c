@@ -103,8 +103,8 @@ static int plan_network(CreatePlan *plan, char **reterr_message)
         /* It becomes a line of the sandbox's definition. */
         for (const char *p = path; *p; p++)
                 if ((unsigned char) *p <= ' ' || (unsigned char) *p >= 0x7f || path[0] != '/')
-                        return error_setf(reterr_message, -EINVAL, "linux.namespaces: the path of the network namespace "
-                                          "is not an absolute one of printable ASCII");
+                        return error_setf(reterr_message, -EINVAL, "linux.namespaces: the path of the network "
+                                          "namespace is not an absolute one of printable ASCII");
         plan->netns_path = path;
         return netns_open(path, &plan->netns_fd, reterr_message);
 }

@@ -28,7 +28,10 @@ int share_enter_namespace(void);
 int share_keep_namespace(int *ret_fd);
 int share_return_to_namespace(int fd);
 
-/* Makes dir (0711: every user of the guest may pass) and a mount of its own; a left-over of an earlier run is removed first. */
+/*
+ * Makes dir (0711: every user of the guest may pass) and a mount of its own; a left-over of an earlier run is removed
+ * first.
+ */
 int share_open(const char *dir, bool live, char **reterr_message);
 
 typedef enum ShareFlags {

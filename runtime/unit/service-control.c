@@ -67,6 +67,33 @@ static char *status_text(const char *unit)
         return text;
 }
 
+int service_find_scope(const char *unit, char **ret)
+{
+        _cleanup_free_ char *path = NULL;
+        char **units = NULL;
+        sd_bus *bus = NULL;
+        int r;
+
+        r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
+        if (r >= 0)
+                r = sd_bus_open_system(&bus);
+        if (r >= 0)
+                r = sd_bus_get_property_strv(bus, MANAGER, path, "org.freedesktop.systemd1.Unit", "ConsistsOf", NULL,
+                                             &units);
+        if (r >= 0)
+                r = -ENOENT;
+        for (char **u = units; u && *u; u++) {
+                if (r == -ENOENT && endswith(*u, ".scope")) {
+                        *ret = *u;
+                        r = 0;
+                } else
+                        free(*u);
+        }
+        free(units);
+        sd_bus_flush_close_unref(bus);
+        return r;
+}
+
 int service_start(const char *unit, usec_t timeout, char **reterr_message)
 {
         _cleanup_free_ char *message = NULL, *status = NULL;

@@ -19,5 +19,10 @@ int service_start(const char *unit, usec_t timeout, char **reterr_message);
 int service_stop(const char *unit, usec_t timeout, char **reterr_message);
 /* So that a unit that failed does not stay in the way. */
 void service_reset_failed(const char *unit);
+/*
+ * The scope that is PartOf= the service, as the manager knows it; new string. -ENOENT: there is none. It is still
+ * known when the service has failed and its runtime directory is gone.
+ */
+int service_find_scope(const char *unit, char **ret);
 /* Puts a process into the cgroup of a scope or service. */
 int service_attach(const char *unit, pid_t pid, char **reterr_message);
