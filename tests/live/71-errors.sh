@@ -175,4 +175,4 @@ same_as_runc() {
         errors_are_the_same
 }
 
-t "errors and states are those of runc" same_as_runc
+t_live "errors and states are those of runc" same_as_runc

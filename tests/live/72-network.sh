@@ -183,5 +183,5 @@ ip netns add "$NS"
 ip netns delete "$NS"
 
 t "a container in a network namespace" pod
-t "two interfaces, and a supervisor that dies for good" operator
+t_live "two interfaces, and a supervisor that dies for good" operator
 t_live "namespaces that can not be used" refusals

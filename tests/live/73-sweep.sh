@@ -135,5 +135,5 @@ with_its_sandbox() {
         expect_baseline 'damaged state.json'
 }
 
-t "kill -9 at system calls, containers of a pod" in_a_pod
-t "kill -9 at system calls, a sandbox each" with_its_sandbox
+t_live "kill -9 at system calls, containers of a pod" in_a_pod
+t_live "kill -9 at system calls, a sandbox each" with_its_sandbox

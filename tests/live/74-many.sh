@@ -105,6 +105,6 @@ three_sandboxes_at_once() {
         assert_eq "$(kata-runtime list --quiet)" ''
 }
 
-t "containers in a row" in_a_row
+t_live "containers in a row" in_a_row
 t "20 containers at once" twenty_at_once
-t "3 sandboxes at once" three_sandboxes_at_once
+t_live "3 sandboxes at once" three_sandboxes_at_once

@@ -274,7 +274,7 @@ if command -v podman >/dev/null; then
         t_live "options" options
         t_live "attach, restart, health, stats" restart_and_attach
         t "limits, and a proxy that is killed" limits
-        t "a pod is one machine" pods
+        t_live "a pod is one machine" pods
         t_live "a quadlet unit" quadlet
         t_live "hooks of the host" hooks
         t_live "the host's network is refused" host_network

@@ -258,7 +258,7 @@ restarts() {
         assert_status 0 CTR containers delete r1
 }
 
-t "exit codes and streams of ctr run" foreground
+t_live "exit codes and streams of ctr run" foreground
 t_live "a root directory of the host, a terminal" own_root
 t "two containers: processes, signals, freezing, numbers" two_at_once
 t_live "containerd is restarted, its shim is killed" restarts
