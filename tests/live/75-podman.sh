@@ -30,6 +30,13 @@ CONF
         chmod 1777 "$P_STORE/root"/{tmp,var/tmp}
         echo 'user:x:1000:1000::/:/bin/sh' >>"$P_STORE/root/etc/passwd"
         echo 'not a program' >"$P_STORE/root/bin/not-executable"
+        # What podman would make with the first network, and leave.
+        if ! mountpoint --quiet /run/netns; then
+                mkdir -p /run/netns
+                mount --bind /run/netns /run/netns
+                mount --make-shared /run/netns
+                P_NETNS=1
+        fi
         tar -C "$P_STORE/root" -c . | podman import - busybox >/dev/null
         rm -r "$P_STORE/root"
         P_READY=1
@@ -42,6 +49,7 @@ podman_down() {
                 umount "$point" || umount --lazy "$point"
         done < <(findmnt -n -r -o TARGET | grep "^$P_STORE" | sort -r)
         rmdir "$P_STORE"
+        [[ ${P_NETNS:-0} == 0 ]] || umount /run/netns
 }
 
 # Whatever happens, its containers and pods are gone when a test ends.
@@ -258,6 +266,22 @@ HOOK
         assert_match "$(cat "$T_WORK/poststop.state")" '"stopped"'
 }
 
+says_hello() {
+        [[ $(timeout 5 busybox nc 127.0.0.1 8123 </dev/null) == 'hello from the guest' ]]
+}
+
+# The engine sets a network namespace up, the guest has what is in there.
+bridge_network() {
+        p
+        assert_status 0 podman run --detach --name bridged --cap-add NET_RAW --publish 127.0.0.1:8123:80 busybox /bin/sh -c \
+                'ip -4 address show eth0; ping -c 1 -w 30 $(ip route | sed -n "s/^default via \([0-9.]*\).*/\1/p")
+                        while :; do echo hello from the guest | nc -l -p 80; done'
+        wait_for 40 "the answer to a ping" is_logged bridged '1 packets received'
+        assert_match "$(podman logs bridged)" 'inet 10[.]88[.]'
+        wait_for 20 "the published port" says_hello
+        assert_status 0 podman rm --force --time 0 bridged
+}
+
 host_network() {
         p
         assert_fails podman run --rm --network host busybox /bin/true
@@ -277,6 +301,7 @@ if command -v podman >/dev/null; then
         t_live "a pod is one machine" pods
         t_live "a quadlet unit" quadlet
         t_live "hooks of the host" hooks
+        t_live "a bridge network with a published port" bridge_network
         t_live "the host's network is refused" host_network
         podman_down
 else
