@@ -147,12 +147,13 @@ node_boot() {
 }
 
 # node_show_kernel LEADER: user namespaces may mount procfs and sysfs only where a mount of them is there that nothing
-# covers (mnt_already_visible() of the kernel). nspawn covers parts of the node's, so there is another one of each.
+# covers, and that is not read-only (mnt_already_visible() of the kernel). nspawn covers parts of the node's, so there is
+# another one of each; a sysfs belongs to a network namespace, and that of the node's is read-only.
 node_show_kernel() {
         nsenter -t "$1" -a -r -w -- /bin/sh -euc '
                 mkdir -p /run/visible/proc /run/visible/sys
                 mount -t proc -o nosuid,nodev,noexec proc /run/visible/proc
-                mount -t sysfs -o nosuid,nodev,noexec sysfs /run/visible/sys
+                unshare --net mount -t sysfs -o nosuid,nodev,noexec sysfs /run/visible/sys
         '
 }
 
