@@ -6,7 +6,8 @@
 #include "basic/fd.h"
 #include "basic/log.h"
 
-#define LISTEN_BACKLOG 16
+/* Three streams of each container, of many that start at once; vsock resets what does not fit. */
+#define LISTEN_BACKLOG 256
 #define NOTIFY_TRIES_MAX 100U
 #define NOTIFY_RETRY_USEC (100 * USEC_PER_MSEC)
 

@@ -37,8 +37,9 @@ make_image() {
         local arch layer config manifest
         arch=$(dpkg --print-architecture)
         mkdir -p "$DIR/image/blobs/sha256"
-        busybox_root "$DIR/fs"
-        tar -C "$DIR/fs" --numeric-owner -cf "$DIR/layer" .
+        # No program can be executed on /run of every node.
+        busybox_root "$T_DIR/image-root"
+        tar -C "$T_DIR/image-root" --numeric-owner -cf "$DIR/layer" .
         layer=$(add_blob "$DIR/layer")
         jq -n --arg arch "$arch" --arg layer "$layer" '{
                 architecture: $arch, os: "linux", rootfs: { type: "layers", diff_ids: [$layer] },
