@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "basic/ring.h"
 #include "basic/strv.h"
 #include "basic/test.h"
+#include "basic/unix-socket.h"
 
 TEST(parse_numbers)
 {
@@ -275,6 +277,54 @@ TEST(symlinks)
         ASSERT_TRUE(symlink_atomic("one", path) < 0);
         ASSERT_OK(rmdir(path));
         ASSERT_OK(rmdir(dir));
+}
+
+static unsigned count_descriptors(void)
+{
+        unsigned n = 0;
+
+        for (int fd = 0; fd < 64; fd++)
+                n += fcntl(fd, F_GETFD) >= 0;
+        return n;
+}
+
+/* Who sends more than one has them closed: none stays open that nobody knows of. */
+TEST(passed_descriptors)
+{
+        union {
+                struct cmsghdr header;
+                uint8_t room[CMSG_SPACE(2 * sizeof(int))];
+        } control = {};
+        struct iovec iov = { .iov_base = (char *) (uintptr_t) "x", .iov_len = 1 };
+        struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+                             .msg_controllen = CMSG_SPACE(2 * sizeof(int)) };
+        int pair[2], two[2], fd;
+        unsigned before;
+        char c;
+
+        ASSERT_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+        before = count_descriptors();
+        ASSERT_EQ(unix_send_fd(pair[0], "y", 1, 0, pair[0]), 1);
+        ASSERT_EQ(unix_recv_fd(pair[1], &c, 1, 0, &fd), 1);
+        ASSERT_TRUE(fd >= 0 && fcntl(fd, F_GETFD) == FD_CLOEXEC);
+        safe_close(fd);
+
+        two[0] = two[1] = pair[0];
+        control.header.cmsg_level = SOL_SOCKET;
+        control.header.cmsg_type = SCM_RIGHTS;
+        control.header.cmsg_len = CMSG_LEN(sizeof(two));
+        memcpy(CMSG_DATA(&control.header), two, sizeof(two));
+        ASSERT_EQ(sendmsg(pair[0], &mh, MSG_NOSIGNAL), 1);
+        ASSERT_EQ(unix_recv_fd(pair[1], &c, 1, 0, &fd), 1);
+        safe_close(fd);
+        ASSERT_EQ(count_descriptors(), before);
+
+        ASSERT_EQ(send(pair[0], "z", 1, MSG_NOSIGNAL), 1);
+        ASSERT_EQ(unix_recv_fd(pair[1], &c, 1, 0, &fd), 1);
+        ASSERT_EQ(fd, -EBADF);
+        ASSERT_EQ(unix_recv_fd(pair[1], &c, 1, MSG_DONTWAIT, &fd), -EAGAIN);
+        safe_close(pair[0]);
+        safe_close(pair[1]);
 }
 
 TEST(pidref)

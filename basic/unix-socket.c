@@ -96,13 +96,13 @@ ssize_t unix_send_fd(int fd, const void *data, size_t n, int flags, int passed)
         return k < 0 ? negative_errno() : k;
 }
 
-/* There is room for one; the kernel closes the rest. */
+/* There is room for one, without the padding of CMSG_SPACE(), which would do for a second; the kernel closes the rest. */
 ssize_t unix_recv_fd(int fd, void *data, size_t n, int flags, int *ret_passed)
 {
         struct iovec iov = { .iov_base = data, .iov_len = n };
         Control control = {};
         struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.data,
-                                  .msg_controllen = sizeof(control.data) };
+                                  .msg_controllen = CMSG_LEN(sizeof(int)) };
         const struct cmsghdr *c;
         ssize_t k;
 
