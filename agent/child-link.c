@@ -8,6 +8,7 @@
 
 #include "basic/fd.h"
 #include "basic/limits.h"
+#include "basic/unix-socket.h"
 
 int child_link_open(ChildLink *link, int *ret_child_fd)
 {
@@ -70,45 +71,17 @@ static void handle_message(ChildLink *link, const ChildMessage *message, size_t 
         safe_close(fd);
 }
 
-/* As recv(2); *ret_fd is one descriptor that came along, or -EBADF. */
-static ssize_t receive(int fd, ChildMessage *message, int *ret_fd)
-{
-        union {
-                struct cmsghdr header;
-                uint8_t room[CMSG_SPACE(sizeof(int))];
-        } control;
-        struct iovec iov = { .iov_base = message, .iov_len = sizeof(*message) };
-        /* Not CMSG_SPACE(): its padding would have room for a second descriptor. */
-        struct msghdr mh = {
-                .msg_iov = &iov, .msg_iovlen = 1,
-                .msg_control = &control, .msg_controllen = CMSG_LEN(sizeof(int)),
-        };
-        const struct cmsghdr *c;
-        ssize_t n;
-
-        *ret_fd = -EBADF;
-        n = recvmsg(fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-        if (n < 0)
-                return n;
-
-        c = CMSG_FIRSTHDR(&mh);
-        if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-            c->cmsg_len == CMSG_LEN(sizeof(int)))
-                memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
-        return n;
-}
-
 void child_link_read(ChildLink *link)
 {
         while (link->fd >= 0) {
                 ChildMessage message;
                 int fd;
-                ssize_t n = receive(link->fd, &message, &fd);
+                ssize_t n = unix_recv_fd(link->fd, &message, sizeof(message), MSG_DONTWAIT, &fd);
 
                 if (n < 0) {
-                        if (errno == EINTR)
+                        if (n == -EINTR)
                                 continue;
-                        if (errno == EAGAIN)
+                        if (n == -EAGAIN)
                                 return;
                 }
                 if (n < (ssize_t) offsetof(ChildMessage, text)) {

@@ -20,6 +20,7 @@
 #include "agent/container-terminal.h"
 #include "basic/error.h"
 #include "basic/fd.h"
+#include "basic/unix-socket.h"
 
 #define SYNC_FD CHILD_SYNC_FD
 /* Until they are joined. */
@@ -42,24 +43,14 @@ static void send_message(int fd, uint32_t kind, int error, const char *text)
 int child_send(int fd, ChildMessageKind kind, int passed_fd)
 {
         ChildMessage message = { .kind = kind };
-        struct iovec iov = { .iov_base = &message, .iov_len = offsetof(ChildMessage, text) + 1 };
-        union {
-                struct cmsghdr header;
-                uint8_t room[CMSG_SPACE(sizeof(int))];
-        } control = {};
-        struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+        const size_t n = offsetof(ChildMessage, text) + 1;
+        ssize_t k;
 
-        if (passed_fd >= 0) {
-                struct cmsghdr *c = &control.header;
-
-                mh.msg_control = &control;
-                mh.msg_controllen = sizeof(control.room);
-                c->cmsg_level = SOL_SOCKET;
-                c->cmsg_type = SCM_RIGHTS;
-                c->cmsg_len = CMSG_LEN(sizeof(int));
-                memcpy(CMSG_DATA(c), &passed_fd, sizeof(int));
-        }
-        return sendmsg(fd, &mh, MSG_NOSIGNAL) < 0 ? negative_errno() : 0;
+        if (passed_fd >= 0)
+                k = unix_send_fd(fd, &message, n, 0, passed_fd);
+        else
+                k = send(fd, &message, n, MSG_NOSIGNAL) < 0 ? negative_errno() : 0;
+        return k < 0 ? (int) k : 0;
 }
 
 _noreturn_ void child_fail(int fd, int error, const char *text)
