@@ -17,8 +17,8 @@
 #include "runtime/cli/container-sandbox.h"
 #include "runtime/cli/host-hooks.h"
 #include "runtime/cli/mount-points.h"
-#include "runtime/cli/netns.h"
 #include "runtime/conf/node-conf.h"
+#include "runtime/net/namespace.h"
 #include "runtime/oci/json-parse.h"
 
 /* What is left of a killed process is gone by then, or never. */
@@ -106,7 +106,7 @@ static int plan_network(CreatePlan *plan, char **reterr_message)
                         return error_setf(reterr_message, -EINVAL, "linux.namespaces: the path of the network "
                                           "namespace is not an absolute one of printable ASCII");
         plan->netns_path = path;
-        return netns_open(path, &plan->netns_fd, reterr_message);
+        return namespace_open_any(path, &plan->netns_fd, reterr_message);
 }
 
 static int make_plan(const CreateParams *params, CreatePlan *ret, char **reterr_message)

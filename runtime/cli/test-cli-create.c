@@ -10,7 +10,7 @@
 #include "runtime/cli/cgroups-path.h"
 #include "runtime/cli/host-hooks.h"
 #include "runtime/cli/mount-points.h"
-#include "runtime/cli/netns.h"
+#include "runtime/net/namespace.h"
 #include "runtime/oci/json-parse.h"
 
 static char dir[64], *message;
@@ -101,14 +101,14 @@ TEST(namespaces_and_networks)
         ASSERT_NULL(path);
         bundle_done(&b);
 
-        ASSERT_OK(netns_open_pid(getpid(), &fd, &message));
+        ASSERT_OK(namespace_open_any("/proc/self/ns/net", &fd, &message));
         safe_close(fd);
-        ASSERT_ERROR(netns_open("/proc/self/ns/uts", &fd, &message), EINVAL);
+        ASSERT_ERROR(namespace_open_any("/proc/self/ns/uts", &fd, &message), EINVAL);
         ASSERT_CONTAINS(message, "/proc/self/ns/uts is not a network namespace");
         message = mfree(message);
-        ASSERT_ERROR(netns_open(in_dir("config.json"), &fd, &message), EINVAL);
+        ASSERT_ERROR(namespace_open_any(in_dir("config.json"), &fd, &message), EINVAL);
         message = mfree(message);
-        ASSERT_ERROR(netns_open(in_dir("missing"), &fd, &message), ENOENT);
+        ASSERT_ERROR(namespace_open_any(in_dir("missing"), &fd, &message), ENOENT);
         remove_dir();
 }
 

@@ -12,7 +12,7 @@
 #include "runtime/cli/container-sandbox.h"
 #include "runtime/cli/create.h"
 #include "runtime/cli/exec-process.h"
-#include "runtime/cli/netns.h"
+#include "runtime/net/namespace.h"
 
 /* As runc, for what went wrong before the process ran. */
 #define EXIT_EXEC 255
@@ -80,6 +80,7 @@ static int plan(const CliArgs *args, const CliContainer *c, Exec *e, char **rete
 static int step_shim(const CliArgs *args, const CliContainer *c, Exec *e, char **reterr_message)
 {
         _cleanup_close_ int netns = -EBADF;
+        char path[64];
         uint64_t number;
         int r;
 
@@ -95,7 +96,8 @@ static int step_shim(const CliArgs *args, const CliContainer *c, Exec *e, char *
                 return error_setf(reterr_message, r, "%s: %s", e->directory, strerror(-r));
         }
         /* With that of the container, if it is still there. */
-        (void) netns_open_pid(c->record.pid, &netns, NULL);
+        snprintf(path, sizeof(path), "/proc/%d/ns/net", (int) c->record.pid);
+        (void) namespace_open_any(path, &netns, NULL);
         r = shim_start(&(ShimParams) {
                 .sandbox = c->record.sandbox, .id = c->record.id, .exec_id = e->id, .directory = e->directory,
                 .terminal = e->terminal, .console_socket = args->console_socket, .netns_fd = netns,

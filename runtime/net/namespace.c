@@ -52,7 +52,7 @@ static int check_not_own(const char *path, int fd, char **reterr_message)
         return 0;
 }
 
-int namespace_open(const char *path, int *ret_fd, char **reterr_message)
+int namespace_open_any(const char *path, int *ret_fd, char **reterr_message)
 {
         /* O_NONBLOCK: a FIFO in its place must not hang us. */
         _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -67,7 +67,17 @@ int namespace_open(const char *path, int *ret_fd, char **reterr_message)
         }
         if (!is_network_namespace(fd))
                 return error_setf(reterr_message, -EINVAL, "%s is not a network namespace", path);
-        r = check_not_own(path, fd, reterr_message);
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+int namespace_open(const char *path, int *ret_fd, char **reterr_message)
+{
+        _cleanup_close_ int fd = -EBADF;
+        int r = namespace_open_any(path, &fd, reterr_message);
+
+        if (r >= 0)
+                r = check_not_own(path, fd, reterr_message);
         if (r < 0)
                 return r;
         *ret_fd = TAKE_FD(fd);

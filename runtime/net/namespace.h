@@ -11,9 +11,11 @@
 #include "basic/netlink.h"
 
 /*
- * Opens a file like /run/netns/NAME or /proc/PID/ns/net. -EINVAL if it is no network namespace, -EPERM if it is the
- * one of the caller: that of the host. Errors name path and remedy.
+ * Opens a file like /run/netns/NAME or /proc/PID/ns/net. -EINVAL if it is no network namespace. Errors name path and
+ * remedy.
  */
+int namespace_open_any(const char *path, int *ret_fd, char **reterr_message);
+/* The same, and -EPERM if it is the one of the caller: that of the host. */
 int namespace_open(const char *path, int *ret_fd, char **reterr_message);
 
 /* What tells one namespace from another as long as it exists. */
