@@ -96,7 +96,7 @@ ssize_t unix_send_fd(int fd, const void *data, size_t n, int flags, int passed)
         return k < 0 ? negative_errno() : k;
 }
 
-/* There is room for one, without the padding of CMSG_SPACE(), which would do for a second; the kernel closes the rest. */
+/* There is room for one: not CMSG_SPACE(), whose padding would do for a second. The kernel closes the rest. */
 ssize_t unix_recv_fd(int fd, void *data, size_t n, int flags, int *ret_passed)
 {
         struct iovec iov = { .iov_base = data, .iov_len = n };
