@@ -124,19 +124,24 @@ pid_t agent_client_spawn(const char *program, const char *address, const char *l
         return pid;
 }
 
-void agent_client_start(AgentClient *c, const char *program)
+void agent_client_serve(AgentClient *c, const char *program)
 {
         Grpc__CreateSandboxRequest q = GRPC__CREATE_SANDBOX_REQUEST__INIT;
         char address[96], log[80];
 
-        agent_client_init(c);
-        agent_client_make_rootfs(c);
         snprintf(address, sizeof(address), "unix:%s", c->socket_path);
         snprintf(log, sizeof(log), "%s/log", c->dir);
         c->agent = agent_client_spawn(program, address, log);
         c->fd = agent_client_connect(c);
         q.sandbox_id = S("sb");
         agent_client_call(c, "CreateSandbox", &q.base);
+}
+
+void agent_client_start(AgentClient *c, const char *program)
+{
+        agent_client_init(c);
+        agent_client_make_rootfs(c);
+        agent_client_serve(c, program);
 }
 
 void agent_client_remove_cgroups(const char *cgroup)
@@ -170,19 +175,24 @@ int agent_client_try(AgentClient *c, const char *method, const ProtobufCMessage 
         return agent_client_try_service(c, AGENT_SERVICE, method, m);
 }
 
-int agent_client_try_service(AgentClient *c, const char *service, const char *method,
-                             const ProtobufCMessage *m)
+void agent_client_send(AgentClient *c, const char *service, const char *method, const ProtobufCMessage *m)
 {
-        _cleanup_free_ uint8_t *frame = NULL, *payload = NULL;
+        _cleanup_free_ uint8_t *frame = NULL;
+        size_t n;
+
+        ASSERT_OK(ttrpc_build_request(c->next_id, service, method, m, 0, &frame, &n));
+        ASSERT_OK(write_full(c->fd, frame, n));
+}
+
+int agent_client_answer(AgentClient *c)
+{
+        _cleanup_free_ uint8_t *payload = NULL;
         uint8_t header[TTRPC_HEADER_SIZE];
         Ttrpc__Response *response;
         TtrpcHeader h;
         PbArena arena;
         int code = 0;
-        size_t n;
 
-        ASSERT_OK(ttrpc_build_request(c->next_id, service, method, m, 0, &frame, &n));
-        ASSERT_OK(write_full(c->fd, frame, n));
         ASSERT_OK(read_full(c->fd, header, sizeof(header)));
         h = ttrpc_header_decode(header);
         ASSERT_EQ(h.stream_id, c->next_id);
@@ -203,6 +213,13 @@ int agent_client_try_service(AgentClient *c, const char *service, const char *me
                 memcpy(c->reply, response->payload.data, c->reply_size);
         pb_arena_done(&arena);
         return code;
+}
+
+int agent_client_try_service(AgentClient *c, const char *service, const char *method,
+                             const ProtobufCMessage *m)
+{
+        agent_client_send(c, service, method, m);
+        return agent_client_answer(c);
 }
 
 void agent_client_call(AgentClient *c, const char *method, const ProtobufCMessage *m)

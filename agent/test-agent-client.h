@@ -11,6 +11,7 @@
 #include "proto/ttrpc.h"
 
 #define AGENT_SERVICE "grpc.AgentService"
+#define EXTENSION_SERVICE "kata.systemd.v1.AgentExtension"
 #define BUSYBOX "/bin/busybox"
 
 typedef struct AgentClient {
@@ -41,6 +42,7 @@ void agent_client_stop(AgentClient *c);
 
 /* The steps of agent_client_start(), for those who take them in another way. */
 void agent_client_init(AgentClient *c);
+void agent_client_serve(AgentClient *c, const char *program);
 /* program --listen address, whose messages go to log_path; ends with its parent. */
 pid_t agent_client_spawn(const char *program, const char *address, const char *log_path);
 int agent_client_connect(const AgentClient *c);
@@ -51,6 +53,9 @@ int agent_client_try(AgentClient *c, const char *method, const ProtobufCMessage 
 int agent_client_try_service(AgentClient *c, const char *service, const char *method,
                              const ProtobufCMessage *m);
 void agent_client_call(AgentClient *c, const char *method, const ProtobufCMessage *m);
+/* The two halves of it, for a call that takes its time; one at a time on a connection. */
+void agent_client_send(AgentClient *c, const char *service, const char *method, const ProtobufCMessage *m);
+int agent_client_answer(AgentClient *c);
 
 /* A container that runs "sh -c script"; created and started. */
 void agent_client_run(AgentClient *c, const char *id, const char *script);
