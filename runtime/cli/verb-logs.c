@@ -156,20 +156,37 @@ static int add_matchf(sd_journal *j, const char *name, const char *value)
         return sd_journal_add_match(j, match, 0);
 }
 
-/* The supervisor's, and what the service manager says of its unit. */
-static int add_matches(sd_journal *j, const CliArgs *args, const char *unit)
+/* One way in which entries are known to be the supervisor's, with what was asked for. */
+static int add_source(sd_journal *j, const CliArgs *args, const char *field, const char *unit)
 {
-        bool narrow = args->components.n > 0 || args->container;
         const char *component;
         int r;
 
-        r = add_matchf(j, "_SYSTEMD_UNIT", unit);
+        r = add_matchf(j, field, unit);
         if (r >= 0 && args->container)
                 r = add_matchf(j, "KATA_CONTAINER_ID", args->container);
         STRV_FOREACH(component, &args->components)
                 if (r >= 0)
                         r = add_matchf(j, "KATA_COMPONENT", component);
-        if (r < 0 || narrow)
+        return r;
+}
+
+/*
+ * What `journalctl -u` shows: the supervisor's, also of one that had ended when journald looked for its unit
+ * (runtime/log/relay.h), and what the service manager says of the unit.
+ */
+static int add_matches(sd_journal *j, const CliArgs *args, const char *unit)
+{
+        int r;
+
+        r = add_source(j, args, "_SYSTEMD_UNIT", unit);
+        if (r >= 0)
+                r = sd_journal_add_disjunction(j);
+        if (r >= 0)
+                r = add_source(j, args, "OBJECT_SYSTEMD_UNIT", unit);
+        if (r >= 0)
+                r = add_matchf(j, "_UID", "0");
+        if (r < 0 || args->components.n > 0 || args->container)
                 return r;
 
         r = sd_journal_add_disjunction(j);

@@ -44,6 +44,7 @@ typedef struct RelayStream {
 struct Relay {
         sd_event *event;
         char *sandbox_id;
+        char *unit;
         JournalSender *sender;
         RateLimit limit;                /* of console and programs; streams have copies of their own */
         uint64_t lost;                  /* lines that the queue had no room for */
@@ -77,7 +78,8 @@ int relay_new(Relay **ret, sd_event *event, const RelayParams *params)
         relay->event = sd_event_ref(event);
         relay->limit = (RateLimit) { .interval = params->rate_interval, .burst = params->rate_burst };
         relay->sandbox_id = strdup(params->sandbox_id);
-        if (!relay->sandbox_id)
+        relay->unit = params->unit ? strdup(params->unit) : NULL;
+        if (!relay->sandbox_id || (params->unit && !relay->unit))
                 return -ENOMEM;
 
         r = journal_sender_new(&relay->sender, event, params->journal_path, on_progress, relay);
@@ -121,6 +123,7 @@ Relay *relay_free(Relay *relay)
         sd_event_source_disable_unref(relay->report_timer);
         sd_event_source_disable_unref(relay->defer);
         free(relay->sandbox_id);
+        free(relay->unit);
         sd_event_unref(relay->event);
         free(relay);
         return NULL;
@@ -292,6 +295,7 @@ void relay_program_line(Relay *relay, const char *source, const void *line, size
 void relay_begin_event(Relay *relay, JournalEntry *entry, int priority)
 {
         entry_begin(relay, entry, "kata-sandboxd", "supervisor", priority);
+        journal_entry_add_string(entry, "OBJECT_SYSTEMD_UNIT", relay->unit);
 }
 
 void relay_send_event(Relay *relay, JournalEntry *entry)

@@ -28,6 +28,7 @@ typedef struct Relay Relay;
 
 typedef struct RelayParams {
         const char *sandbox_id;
+        const char *unit;               /* of the supervisor, for its own entries; NULL: journald knows */
         usec_t rate_interval;           /* 0: no limit */
         uint64_t rate_burst;            /* 0: no limit */
         const char *journal_path;       /* NULL: the system's journal */
@@ -53,7 +54,10 @@ void relay_forget(Relay *relay, void *userdata);
 void relay_console_line(Relay *relay, const void *line, size_t n);
 void relay_program_line(Relay *relay, const char *source, const void *line, size_t n);
 
-/* For events.c: an entry of the supervisor itself; no rate limit. The second takes the content of entry. */
+/*
+ * For events.c: an entry of the supervisor itself; no rate limit. It names the unit as OBJECT_SYSTEMD_UNIT=, which
+ * `journalctl -u` takes from root: journald looks for the sender's unit when it reads the entry, and a supervisor that has
+ * ended by then, because its sandbox could not start, has none any more (systemd 257). The second takes the content of entry. */
 void relay_begin_event(Relay *relay, JournalEntry *entry, int priority);
 void relay_send_event(Relay *relay, JournalEntry *entry);
 

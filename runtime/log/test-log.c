@@ -36,8 +36,8 @@ static void open_journal(World *w)
 
 static void world_init(World *w, uint64_t burst)
 {
-        RelayParams params = { .sandbox_id = "web", .rate_interval = 3600 * USEC_PER_SEC,
-                               .rate_burst = burst };
+        RelayParams params = { .sandbox_id = "web", .unit = "kata-sandbox@web.service",
+                               .rate_interval = 3600 * USEC_PER_SEC, .rate_burst = burst };
 
         *w = (World) { .dir = "/tmp/test-log-XXXXXX" };
         ASSERT_NOT_NULL(mkdtemp(w->dir));
@@ -302,6 +302,7 @@ TEST(event)
                       "It %s", "failed");
         e = next_entry(&w);
         ASSERT_CONTAINS(e, "PRIORITY=3\nSYSLOG_IDENTIFIER=kata-sandboxd\n");
+        ASSERT_CONTAINS(e, "OBJECT_SYSTEMD_UNIT=kata-sandbox@web.service\n");
         ASSERT_CONTAINS(e, "KATA_PHASE=booting\nMESSAGE=It failed\n");
         ASSERT_FALSE(strstr(e, "KATA_CONSOLE_TAIL"));
         for (SandboxEvent a = 0; a < _EVENT_MAX; a++) {

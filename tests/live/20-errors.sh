@@ -39,6 +39,23 @@ bad_id() {
         fails_with 'x' "'x' is not a sandbox ID"
 }
 
+# journald looks for the unit of whoever wrote when it reads: by then the supervisor has ended.
+slow_journal() {
+        trap 'systemctl kill --kill-whom=main --signal=CONT systemd-journald' EXIT
+        write_sandbox_conf slowjournal <<CONF
+[Container main]
+Bundle=$T_WORK/no-such-bundle
+CONF
+        echo slowjournal >>"$T_WORK/sandboxes"
+        systemctl kill --kill-whom=main --signal=STOP systemd-journald
+        assert_fails timeout "$((90 * T_SCALE))" systemctl start kata-sandbox@slowjournal
+        systemctl kill --kill-whom=main --signal=CONT systemd-journald
+        journalctl --sync
+        assert_contains "$(journalctl -u kata-sandbox@slowjournal --output=cat)" "$T_WORK/no-such-bundle"
+        assert_contains "$(kata-runtime logs slowjournal)" "$T_WORK/no-such-bundle"
+        assert_contains "$(kata-runtime logs --component supervisor slowjournal)" "$T_WORK/no-such-bundle"
+}
+
 missing_bundle() {
         write_sandbox_conf nobundle <<CONF
 [Container main]
@@ -165,6 +182,7 @@ full_run_directory() {
 
 t_live "unknown ID" unknown_id
 t_live "an ID that is none" bad_id
+t_live "a journal that is slower than the supervisor" slow_journal
 t_live "missing bundle" missing_bundle
 t_live "bundle without config.json" bundle_without_config
 t_live "malformed value: file, line, key" malformed_value
