@@ -9,7 +9,6 @@
 #include "basic/limits.h"
 #include "basic/log.h"
 
-#define CHUNK_MAX KIB(32)
 /* As in Kata's agent. */
 #define STDIO_DRAIN_USEC (500 * USEC_PER_MSEC)
 
@@ -117,8 +116,8 @@ static void pass_on(StdioOut *out)
 static void on_pipe(LoopSource *source, int fd, uint32_t events, void *userdata)
 {
         StdioOut *out = userdata;
-        uint8_t buf[CHUNK_MAX];
-        size_t space = MIN(ring_space(&out->ring), sizeof(buf));
+        size_t space;
+        void *p = ring_reserve(&out->ring, &space);
         ssize_t k;
 
         if (space == 0) {
@@ -129,11 +128,11 @@ static void on_pipe(LoopSource *source, int fd, uint32_t events, void *userdata)
         if (out->draining)
                 space = MIN(space, out->drain_left);
 
-        k = read(fd, buf, space);
+        k = read(fd, p, space);
         if (k < 0 && (errno == EAGAIN || errno == EINTR))
                 return;
         if (k > 0) {
-                (void) ring_write(&out->ring, buf, (size_t) k);
+                ring_wrote(&out->ring, (size_t) k);
                 if (out->draining)
                         out->drain_left -= (size_t) k;
         }

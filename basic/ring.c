@@ -50,6 +50,20 @@ int ring_write(Ring *ring, const void *data, size_t n)
         return 0;
 }
 
+void *ring_reserve(const Ring *ring, size_t *ret_n)
+{
+        size_t at = (size_t) (ring->written % ring->size);
+
+        *ret_n = MIN(ring_space(ring), ring->size - at);
+        return ring->data + at;
+}
+
+void ring_wrote(Ring *ring, size_t n)
+{
+        assert(n <= ring_space(ring));
+        ring->written += n;
+}
+
 const void *ring_peek(const Ring *ring, size_t *ret_n)
 {
         size_t at = (size_t) (ring->sent % ring->size);

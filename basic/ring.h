@@ -31,6 +31,13 @@ size_t ring_space(const Ring *ring);
 /* Appends all n bytes or nothing (-ENOBUFS). */
 int ring_write(Ring *ring, const void *data, size_t n);
 
+/*
+ * Where the next bytes go, contiguous, for whoever puts them there without a buffer between; *ret_n is 0 only if the
+ * ring is full. ring_wrote() says how many there are then.
+ */
+void *ring_reserve(const Ring *ring, size_t *ret_n);
+void ring_wrote(Ring *ring, size_t n);
+
 /* Next unsent bytes, contiguous; *ret_n may be 0. Valid until the ring is changed. */
 const void *ring_peek(const Ring *ring, size_t *ret_n);
 void ring_sent(Ring *ring, size_t n);

@@ -154,6 +154,40 @@ TEST(ring_plain)
         ring_done(&ring);
 }
 
+TEST(ring_reserve)
+{
+        Ring ring;
+        void *p;
+        size_t n;
+
+        ASSERT_OK(ring_init(&ring, 8));
+        p = ring_reserve(&ring, &n);
+        ASSERT_EQ(n, 8U);
+        memcpy(p, "abcdef", 6);
+        ring_wrote(&ring, 6);
+        (void) ring_peek(&ring, &n);
+        ASSERT_EQ(n, 6U);
+        ring_sent(&ring, 5);
+
+        /* Up to the end of the memory first, then from its beginning to what is still wanted. */
+        p = ring_reserve(&ring, &n);
+        ASSERT_EQ(n, 2U);
+        memcpy(p, "gh", 2);
+        ring_wrote(&ring, 2);
+        p = ring_reserve(&ring, &n);
+        ASSERT_EQ(n, 5U);
+        memcpy(p, "ijklm", 5);
+        ring_wrote(&ring, 5);
+        (void) ring_reserve(&ring, &n);
+        ASSERT_EQ(n, 0U);
+        ASSERT_EQ(ring_space(&ring), 0U);
+        ASSERT_TRUE(memcmp(ring_peek(&ring, &n), "fgh", 3) == 0);
+        ASSERT_EQ(n, 3U);
+        ring_sent(&ring, 3);
+        ASSERT_TRUE(memcmp(ring_peek(&ring, &n), "ijklm", 5) == 0);
+        ring_done(&ring);
+}
+
 TEST(ring_resume)
 {
         Ring ring;
