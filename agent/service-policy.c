@@ -15,8 +15,9 @@ int service_guard(void *userdata, const Method *method, const void *input, char 
 {
         int r;
 
-        /* Health checks are all there is while the agent is idle. */
-        if (!streq(method->service, "grpc.Health"))
+        if (streq(method->service, "grpc.Health"))
+                idle_memory_checked(sandbox_idle_memory(userdata));
+        else
                 idle_memory_used(sandbox_idle_memory(userdata));
 
         r = host_guard(sandbox_place(userdata), method->name, input, reterr_message);
