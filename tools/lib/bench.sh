@@ -6,8 +6,9 @@
 #   bench_NAME          measures; calls bench_value for each number
 #   bench_NAME_report   prints everything that is known about them
 #   bench_NAME_failed   optional: prints what helps when a value fails its check
+#   BENCH_TIMED[NAME]   1 if it takes times: no limit and no baseline, and only where it is named
 
-declare -A BENCH_ABOUT=() BENCH_VALUE=() BENCH_OF=() BENCH_LABEL=() BENCH_UNIT=() BENCH_BASE=()
+declare -A BENCH_ABOUT=() BENCH_TIMED=() BENCH_VALUE=() BENCH_OF=() BENCH_LABEL=() BENCH_UNIT=() BENCH_BASE=()
 BENCHES=() BENCH_KEYS=()
 BENCH_BASELINE=$TOOLS/bench.d/baseline
 BENCH_RUNS=3 BENCH_KERNEL='' BENCH_IMAGE='' BENCH_KEEP=''
