@@ -9,8 +9,8 @@
  * page fault and no reading. The stack below its present end, which the start has grown, is given
  * back.
  *
- * Health checks are all that comes while the agent is idle. A second after one its pages go as well: a dozen page faults
- * for the next check, in place of two thirds of a megabyte between all of them (16 pages a fault, mm/memory.c,
+ * Health checks are all that comes while the agent is idle. A second after one its pages go as well: a dozen page
+ * faults for the next check, in place of two thirds of a megabyte between all of them (16 pages a fault, mm/memory.c,
  * do_fault_around()).
  */
 

@@ -56,8 +56,9 @@ void relay_program_line(Relay *relay, const char *source, const void *line, size
 
 /*
  * For events.c: an entry of the supervisor itself; no rate limit. It names the unit as OBJECT_SYSTEMD_UNIT=, which
- * `journalctl -u` takes from root: journald looks for the sender's unit when it reads the entry, and a supervisor that has
- * ended by then, because its sandbox could not start, has none any more (systemd 257). The second takes the content of entry. */
+ * `journalctl -u` takes from root: journald looks for the sender's unit when it reads the entry, and a supervisor
+ * that has ended by then, because its sandbox could not start, has none any more (systemd 257). The second takes the
+ * content of entry. */
 void relay_begin_event(Relay *relay, JournalEntry *entry, int priority);
 void relay_send_event(Relay *relay, JournalEntry *entry);
 

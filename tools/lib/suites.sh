@@ -6,7 +6,7 @@
 # shellcheck source=tools/lib/suites-images.sh
 . "$TOOLS/lib/suites-images.sh"
 
-SUITES=(lint unit sanitize fuzz guest live-trixie live-bookworm vm reproduce)
+SUITES=(lint unit guest sanitize fuzz live-trixie live-bookworm vm reproduce)
 FUZZ_SECONDS=${KATA_FUZZ_SECONDS:-6}
 VM_SUITE_TIMEOUT=3000
 REPRODUCE_LATEST=2700
