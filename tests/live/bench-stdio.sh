@@ -21,11 +21,11 @@ rate() {
         printf '%s %d\n' "$name" $((MEGABYTES * 1000000 / usec))
 }
 
-out() {
+from_container() {
         kata-runtime exec bench /bin/dd if=/dev/zero bs=100000 count=$((MEGABYTES * 10)) 2>"$T_WORK/dd" | cat >/dev/null
 }
 
-in() {
+to_container() {
         head -c "${MEGABYTES}000000" /dev/zero | kata-runtime exec bench /bin/sh -c 'cat >/dev/null'
 }
 
@@ -36,7 +36,7 @@ trap 'o_delete_all; rm -rf "$T_DIR"' EXIT
 o_bundle bench 'exec sleep 100000'
 kata-runtime run --detach --bundle "$T_WORK/bundles/bench" bench </dev/null >"$T_WORK/bench.out" 2>&1
 kata-runtime exec bench /bin/true
-rate stdout out
-rate stdin in
+rate stdout from_container
+rate stdin to_container
 o_delete_all
 "$LEAK_CHECK" compare "$T_WORK/baseline"
