@@ -36,6 +36,8 @@ for program in "$PROGRAMS"/test-*; do
         case $PROGRAM in
         # Ten thousand processes, an hour on an emulated CPU.
         *-cycles-live) t_live "$PROGRAM" run_cycles ;;
+        # The agent as a process of the node: no machine, no controllers.
+        *-parallel-live | *-stuck-live) t_live "$PROGRAM" run_program ;;
         *) t "$PROGRAM" run_program ;;
         esac
 done

@@ -24,7 +24,7 @@ dropped() {
 flood() {
         local n=100000 lines lost
         # What takes seconds elsewhere takes minutes there.
-        ((T_SCALE == 1)) || n=20000
+        ((T_SCALE == 1)) || n=5000
         simple_sandbox quiet "$(ticker tick 0.2)"
         start_sandbox quiet
         simple_sandbox flood "/bin/sh -c 'awk \"BEGIN { for (i = 1; i <= $n; i++) print \\\"flood \\\" i }\"; echo flood is over; exec sleep 1000'"
