@@ -301,7 +301,9 @@ static int set_up(const ChildContext *c, Strv *ret_env, char **ret_program, char
         if (r >= 0)
                 r = process_make_env(&plan->process, ret_env, reterr_message);
         if (r >= 0)
-                r = extras_schedule(&plan->extras, reterr_message);
+                r = plan->namespaces & CLONE_NEWUSER ? 0 : extras_schedule(&plan->extras, 0, reterr_message);
+        if (r >= 0)
+                r = extras_set_personality(&plan->extras, reterr_message);
         if (r >= 0)
                 r = process_become_user(&plan->process, reterr_message);
         if (r >= 0)
@@ -309,7 +311,7 @@ static int set_up(const ChildContext *c, Strv *ret_env, char **ret_program, char
         if (r < 0)
                 return r;
 
-        umask(plan->extras.has_umask ? plan->extras.umask : 0022);
+        extras_set_umask(&plan->extras);
         if (close_range(SYNC_FD + 1, ~0U, 0) < 0)
                 return negative_errno();
 

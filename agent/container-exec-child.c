@@ -118,13 +118,17 @@ static int set_up(const ExecChildContext *c, int cgroup_ns_fd, Strv *ret_env, ch
         if (r >= 0)
                 r = process_make_env(plan, ret_env, reterr_message);
         if (r >= 0)
+                r = c->join->namespaces & CLONE_NEWUSER ? 0 : extras_schedule(c->extras, 0, reterr_message);
+        if (r >= 0)
+                r = extras_set_personality(c->extras, reterr_message);
+        if (r >= 0)
                 r = process_become_user(plan, reterr_message);
         if (r >= 0)
                 r = process_find_program(&plan->args, ret_env, ret_program, reterr_message);
         if (r < 0)
                 return r;
 
-        umask(0022);
+        extras_set_umask(c->extras);
         if (close_range(CHILD_SYNC_FD + 1, ~0U, 0) < 0)
                 return negative_errno();
 

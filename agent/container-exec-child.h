@@ -8,6 +8,7 @@
 typedef struct ExecChildContext {
         const ContainerJoin *join;
         const ProcessPlan *plan;
+        const ContainerExtras *extras;
         ContainerIo io;
         int sync_fd;
 } ExecChildContext;

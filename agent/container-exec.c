@@ -35,6 +35,7 @@ struct ContainerExec {
         PidRef process;
         RlimitEntry *limits;    /* that the agent has to set: in a user namespace */
         size_t n_limits;
+        ContainerExtras extras; /* the same: scheduler and I/O priority */
         LoopSource *joiner_source, *process_source;
 };
 
@@ -132,6 +133,8 @@ static void let_go(ContainerExec *e)
 
         r = e->abandoned ? -ECANCELED : userns_set_limits(e->limits, e->n_limits, e->process.pid, &message);
         if (r >= 0)
+                r = extras_schedule(&e->extras, e->process.pid, &message);
+        if (r >= 0)
                 r = child_link_go(&e->link);
         if (r >= 0)
                 return;
@@ -219,7 +222,7 @@ static pid_t clone_joiner(int *ret_pidfd)
 }
 
 static int spawn(ContainerExec *e, const ContainerJoin *join, const ProcessPlan *plan,
-                 const ContainerIo *io, char **reterr_message)
+                 const ContainerExtras *extras, const ContainerIo *io, char **reterr_message)
 {
         _cleanup_(pidref_done) PidRef joiner = PIDREF_NULL;
         _cleanup_close_ int child_fd = -EBADF;
@@ -233,7 +236,7 @@ static int spawn(ContainerExec *e, const ContainerJoin *join, const ProcessPlan 
         pid = clone_joiner(&pidfd);
         if (pid == 0)
                 container_exec_child_run(&(ExecChildContext) {
-                        .join = join, .plan = plan, .io = *io, .sync_fd = child_fd,
+                        .join = join, .plan = plan, .extras = extras, .io = *io, .sync_fd = child_fd,
                 });
         if (pid < 0)
                 return error_setf(reterr_message, pid, "cannot start a process: %s", strerror(-pid));
@@ -255,10 +258,12 @@ static int spawn(ContainerExec *e, const ContainerJoin *join, const ProcessPlan 
 
 /* What takes a privilege of the guest's. */
 static int prepare_user(ContainerExec *e, const ContainerJoin *join, const ProcessPlan *plan,
-                        const ContainerIo *io, char **reterr_message)
+                        const ContainerExtras *extras, const ContainerIo *io, char **reterr_message)
 {
         const int fds[] = { io->stdin_fd, io->stdout_fd, io->stderr_fd };
 
+        /* No pointers are in those of a process. */
+        e->extras = *extras;
         if (plan->n_rlimits > 0) {
                 e->limits = new0(RlimitEntry, plan->n_rlimits);
                 if (!e->limits)
@@ -272,20 +277,27 @@ static int prepare_user(ContainerExec *e, const ContainerJoin *join, const Proce
 }
 
 int container_exec(ContainerExec **ret, const Container *c, const Grpc__Process *process,
-                   const ContainerIo *io, const ContainerExecHandlers *handlers, char **reterr_message)
+                   const Kata__Systemd__V1__SpecExtension *extension, const ContainerIo *io,
+                   const ContainerExecHandlers *handlers, char **reterr_message)
 {
         _cleanup_(process_plan_done) ProcessPlan plan = {};
+        ContainerExtras extras = {};
         ContainerJoin join;
         ContainerExec *e;
         int r;
 
         r = process_plan_parse(&plan, process, reterr_message);
         if (r >= 0)
+                r = container_extras_parse_process(&extras, extension, reterr_message);
+        if (r >= 0)
                 r = container_get_join(c, &join, reterr_message);
         if (r >= 0 && (join.namespaces & CLONE_NEWUSER))
                 r = userns_check_process(join.uid_map, join.gid_map, &plan, reterr_message);
         if (r < 0)
                 return r;
+
+        extras.has_personality = join.has_personality;
+        extras.personality = join.personality;
 
         e = new0(ContainerExec, 1);
         if (!e)
@@ -294,9 +306,9 @@ int container_exec(ContainerExec **ret, const Container *c, const Grpc__Process 
                 .loop = join.loop, .handlers = *handlers, .process = PIDREF_NULL,
                 .link = { .fd = -EBADF, .on_message = on_link_message, .on_end = on_link_end },
         };
-        r = join.namespaces & CLONE_NEWUSER ? prepare_user(e, &join, &plan, io, reterr_message) : 0;
+        r = join.namespaces & CLONE_NEWUSER ? prepare_user(e, &join, &plan, &extras, io, reterr_message) : 0;
         if (r >= 0)
-                r = spawn(e, &join, &plan, io, reterr_message);
+                r = spawn(e, &join, &plan, &extras, io, reterr_message);
         if (r < 0) {
                 destroy(e);
                 return r;

@@ -36,9 +36,14 @@ typedef struct ContainerExecHandlers {
         void *userdata;
 } ContainerExecHandlers;
 
-/* Each handler may call container_exec_free(). The descriptors of io stay the caller's. */
+/*
+ * Each handler may call container_exec_free(). The descriptors of io stay the caller's. extension: umask, I/O priority
+ * and scheduler of this process, or NULL; it has none of the init process's, as with runc and crun. The personality is
+ * the container's, as there.
+ */
 int container_exec(ContainerExec **ret, const Container *c, const Grpc__Process *process,
-                   const ContainerIo *io, const ContainerExecHandlers *handlers, char **reterr_message);
+                   const Kata__Systemd__V1__SpecExtension *extension, const ContainerIo *io,
+                   const ContainerExecHandlers *handlers, char **reterr_message);
 
 /* -ESRCH once it is gone, -EBUSY before it runs. */
 int container_exec_signal(const ContainerExec *e, int sig);

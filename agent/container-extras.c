@@ -7,6 +7,7 @@
 #include <linux/ioprio.h>
 #include <sched.h>
 #include <sys/personality.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@
 #include "basic/limits.h"
 
 #define IO_PRIORITY_MAX 7
+/* Without one in the configuration, as runc and crun have it. */
+#define UMASK_DEFAULT 0022
 #define NICE_MIN (-20)
 #define NICE_MAX 19
 #define NSEC_PER_SEC 1000000000U
@@ -69,6 +72,19 @@ void container_extras_done(ContainerExtras *extras)
         free(extras->domainname);
         free(extras->time_offsets);
         *extras = (ContainerExtras) {};
+}
+
+/* The first property that is set, as OCI calls it, leaving out those of a process, or unified. */
+static const char *find_property(const Kata__Systemd__V1__SpecExtension *in, bool process, bool unified)
+{
+        return !isempty(in->domainname)        ? "domainname"
+               : in->personality               ? "personality"
+               : in->n_time_offsets > 0        ? "timeOffsets"
+               : unified && in->n_unified > 0  ? "unified"
+               : process && in->has_umask      ? "umask"
+               : process && in->io_priority    ? "ioPriority"
+               : process && in->scheduler      ? "scheduler"
+                                               : NULL;
 }
 
 static int parse_domainname(ContainerExtras *extras, const char *name, uint64_t namespaces, char **reterr_message)
@@ -179,6 +195,48 @@ static int parse_time_offsets(ContainerExtras *extras, const Kata__Systemd__V1__
         return 0;
 }
 
+static int parse_process(ContainerExtras *extras, const Kata__Systemd__V1__SpecExtension *in, char **reterr_message)
+{
+        int r = 0;
+
+        if (in->has_umask) {
+                if (in->umask > 0777)
+                        return error_setf(reterr_message, -ERANGE, "umask %o is not 0 to 777", in->umask);
+                extras->has_umask = true;
+                extras->umask = in->umask;
+        }
+        if (in->io_priority)
+                r = parse_io_priority(extras, in->io_priority, reterr_message);
+        if (r >= 0 && in->scheduler)
+                r = parse_scheduler(extras, in->scheduler, reterr_message);
+        return r;
+}
+
+int container_extras_parse_process(ContainerExtras *ret, const Kata__Systemd__V1__SpecExtension *in,
+                                   char **reterr_message)
+{
+        ContainerExtras extras = {};
+        const char *other;
+        int r = 0;
+
+        if (in) {
+                other = find_property(in, false, true);
+                if (other)
+                        return error_setf(reterr_message, -EINVAL, "%s is no property of a process", other);
+                r = parse_process(&extras, in, reterr_message);
+        }
+        if (r >= 0)
+                *ret = extras;
+        return r;
+}
+
+int container_extras_check_update(const Kata__Systemd__V1__SpecExtension *in, char **reterr_message)
+{
+        const char *other = find_property(in, true, false);
+
+        return other ? error_setf(reterr_message, -EINVAL, "%s can not be changed later", other) : 0;
+}
+
 int container_extras_parse(ContainerExtras *ret, const Kata__Systemd__V1__SpecExtension *in, uint64_t namespaces,
                            char **reterr_message)
 {
@@ -186,16 +244,8 @@ int container_extras_parse(ContainerExtras *ret, const Kata__Systemd__V1__SpecEx
         int r;
 
         r = parse_domainname(&extras, in->domainname, namespaces, reterr_message);
-        if (r >= 0 && in->has_umask) {
-                if (in->umask > 0777)
-                        return error_setf(reterr_message, -ERANGE, "umask %o is not 0 to 777", in->umask);
-                extras.has_umask = true;
-                extras.umask = in->umask;
-        }
-        if (r >= 0 && in->io_priority)
-                r = parse_io_priority(&extras, in->io_priority, reterr_message);
-        if (r >= 0 && in->scheduler)
-                r = parse_scheduler(&extras, in->scheduler, reterr_message);
+        if (r >= 0)
+                r = parse_process(&extras, in, reterr_message);
         if (r >= 0 && in->personality)
                 r = parse_personality(&extras, in->personality, reterr_message);
         if (r >= 0)
@@ -243,7 +293,7 @@ typedef struct SchedAttr {
         uint64_t runtime, deadline, period;
 } SchedAttr;
 
-int extras_schedule(const ContainerExtras *extras, char **reterr_message)
+int extras_schedule(const ContainerExtras *extras, pid_t pid, char **reterr_message)
 {
         const SchedulerPlan *s = &extras->scheduler;
         SchedAttr attr = {
@@ -252,18 +302,30 @@ int extras_schedule(const ContainerExtras *extras, char **reterr_message)
         };
         int r;
 
-        if (extras->has_scheduler && syscall(SYS_sched_setattr, 0, &attr, 0) < 0) {
+        if (extras->has_scheduler && syscall(SYS_sched_setattr, pid, &attr, 0) < 0) {
                 r = negative_errno();
                 return error_setf(reterr_message, r, "scheduler: %s", strerror(-r));
         }
         if (extras->io_priority != 0 &&
-            syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, extras->io_priority) < 0) {
+            syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, pid, extras->io_priority) < 0) {
                 r = negative_errno();
                 return error_setf(reterr_message, r, "ioPriority: %s", strerror(-r));
         }
+        return 0;
+}
+
+int extras_set_personality(const ContainerExtras *extras, char **reterr_message)
+{
+        int r;
+
         if (extras->has_personality && personality(extras->personality) < 0) {
                 r = negative_errno();
                 return error_setf(reterr_message, r, "personality: %s", strerror(-r));
         }
         return 0;
+}
+
+void extras_set_umask(const ContainerExtras *extras)
+{
+        umask(extras->has_umask ? extras->umask : UMASK_DEFAULT);
 }

@@ -43,9 +43,25 @@ void container_extras_done(ContainerExtras *extras);
 int container_extras_parse(ContainerExtras *ret, const Kata__Systemd__V1__SpecExtension *extension,
                            uint64_t namespaces, char **reterr_message);
 
+/*
+ * The same for a process that joins: umask, I/O priority and scheduler. -EINVAL names anything else that is set.
+ * extension may be NULL.
+ */
+int container_extras_parse_process(ContainerExtras *ret, const Kata__Systemd__V1__SpecExtension *extension,
+                                   char **reterr_message);
+/* And for an update, which has unified only. */
+int container_extras_check_update(const Kata__Systemd__V1__SpecExtension *extension, char **reterr_message);
+
 /* In the container's uts namespace. */
 int extras_set_domainname(const ContainerExtras *extras, char **reterr_message);
 /* A time namespace with the offsets for whatever this process executes. proc_fd: procfs of its pid namespace. */
 int extras_enter_time(const ContainerExtras *extras, int proc_fd, char **reterr_message);
-/* Scheduler, I/O priority and personality; with the agent's privileges. */
-int extras_schedule(const ContainerExtras *extras, char **reterr_message);
+/*
+ * Scheduler and I/O priority of a process, 0 for the calling one; takes the guest's privileges, so for a process in a
+ * user namespace the agent does it.
+ */
+int extras_schedule(const ContainerExtras *extras, pid_t pid, char **reterr_message);
+/* Of the calling process, for the program that it executes. */
+int extras_set_personality(const ContainerExtras *extras, char **reterr_message);
+/* Last, with no more files to be made. */
+void extras_set_umask(const ContainerExtras *extras);

@@ -54,7 +54,7 @@ static int current_limit(const Cgroup *cgroup, int64_t *ret)
 }
 
 static int plan_files(ContainerUpdate *update, const Cgroup *cgroup, const Grpc__LinuxResources *resources,
-                      char **reterr_message)
+                      const Kata__Systemd__V1__SpecExtension *extension, char **reterr_message)
 {
         Grpc__LinuxResources copy = *resources;
         Grpc__LinuxMemory memory;
@@ -68,11 +68,16 @@ static int plan_files(ContainerUpdate *update, const Cgroup *cgroup, const Grpc_
                 copy.memory = &memory;
         }
 
-        return cgroup_settings_from_spec(&update->files, &copy, reterr_message);
+        r = cgroup_settings_from_spec(&update->files, &copy, reterr_message);
+        if (r < 0 || !extension)
+                return r;
+        r = container_extras_check_update(extension, reterr_message);
+        return r < 0 ? r : cgroup_settings_add_unified(&update->files, extension->unified, extension->n_unified,
+                                                       reterr_message);
 }
 
 int container_update_plan(ContainerUpdate **ret, const Container *c, const Grpc__LinuxResources *resources,
-                          char **reterr_message)
+                          const Kata__Systemd__V1__SpecExtension *extension, char **reterr_message)
 {
         _cleanup_(container_update_freep) ContainerUpdate *update = new0(ContainerUpdate, 1);
         const Cgroup *cgroup = container_cgroup(c);
@@ -85,7 +90,7 @@ int container_update_plan(ContainerUpdate **ret, const Container *c, const Grpc_
         if (!update->path)
                 return -ENOMEM;
 
-        r = plan_files(update, cgroup, resources, reterr_message);
+        r = plan_files(update, cgroup, resources, extension, reterr_message);
         if (r < 0)
                 return r;
 

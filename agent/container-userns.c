@@ -281,7 +281,8 @@ int userns_set_up(const ContainerPlan *plan, pid_t pid, char **reterr_message)
         if (r < 0)
                 return r;
 
-        return userns_set_limits(plan->process.rlimits, plan->process.n_rlimits, pid, reterr_message);
+        r = userns_set_limits(plan->process.rlimits, plan->process.n_rlimits, pid, reterr_message);
+        return r < 0 ? r : extras_schedule(&plan->extras, pid, reterr_message);
 }
 
 int userns_become_root(char **reterr_message)

@@ -41,6 +41,8 @@ struct Container {
         uint64_t join_namespaces;
         IdMap uid_map, gid_map;
         SeccompPlan *seccomp;   /* for processes that join later */
+        bool has_personality;   /* the same */
+        unsigned long personality;
         int root_fd;            /* the same; closed with the init process, since it holds a mount */
 
         Cgroup cgroup;
@@ -460,6 +462,8 @@ int container_create(Container **ret, Loop *loop, const ContainerPlace *place, c
                         .fd = -EBADF, .on_message = on_link_message, .on_end = on_link_end,
                 },
                 .root_fd = -EBADF,
+                .has_personality = plan->extras.has_personality,
+                .personality = plan->extras.personality,
                 .join_namespaces = JOIN_NAMESPACES | (plan->namespaces & (CLONE_NEWUSER | CLONE_NEWTIME)) |
                                    (plan->cgroup_namespace ? CLONE_NEWCGROUP : 0) |
                                    (plan->extras.time_offsets ? CLONE_NEWTIME : 0),
@@ -557,6 +561,8 @@ int container_get_join(const Container *c, ContainerJoin *ret, char **reterr_mes
                 .namespaces = c->join_namespaces,
                 .cgroup_fd = c->cgroup.fd,
                 .seccomp = c->seccomp,
+                .has_personality = c->has_personality,
+                .personality = c->personality,
         };
         return 0;
 }

@@ -109,6 +109,8 @@ typedef struct ContainerJoin {
         const struct IdMap *uid_map, *gid_map;  /* with CLONE_NEWUSER, else NULL */
         int cgroup_fd;
         const struct SeccompPlan *seccomp;      /* NULL: none */
+        bool has_personality;                   /* that of every process in there */
+        unsigned long personality;
 } ContainerJoin;
 
 /* Borrowed from c. -EBUSY before it is created, while it is paused, and when it has stopped. */
@@ -129,12 +131,13 @@ const Cgroup *container_cgroup(const Container *c);
  * container_update_undo() brings the device rules back, the files have been put back already.
  *
  * What resources does not mention stays. Device rules are replaced as a whole if there are any. A swap
- * limit without a memory limit counts from the one in force.
+ * limit without a memory limit counts from the one in force. extension: files of the cgroup by their names
+ * (unified), written behind the others; NULL for none, and anything else in it is refused.
  */
 typedef struct ContainerUpdate ContainerUpdate;
 
 int container_update_plan(ContainerUpdate **ret, const Container *c, const Grpc__LinuxResources *resources,
-                          char **reterr_message);
+                          const Kata__Systemd__V1__SpecExtension *extension, char **reterr_message);
 int container_update_devices(Container *c, ContainerUpdate *update, char **reterr_message);
 int container_update_files(const ContainerUpdate *update, char **reterr_message);
 int container_update_undo(Container *c, ContainerUpdate *update);

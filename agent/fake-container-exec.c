@@ -25,6 +25,7 @@ struct ContainerExec {
 
 ContainerExec *fake_exec_last;
 unsigned fake_execs;
+int fake_exec_umask = -1;
 
 static int keep(int fd)
 {
@@ -64,7 +65,8 @@ static void start(LoopSource *source, void *userdata)
 }
 
 int container_exec(ContainerExec **ret, const Container *c, const Grpc__Process *process,
-                   const ContainerIo *io, const ContainerExecHandlers *handlers, char **reterr_message)
+                   const Kata__Systemd__V1__SpecExtension *extension, const ContainerIo *io,
+                   const ContainerExecHandlers *handlers, char **reterr_message)
 {
         ContainerExec *e;
 
@@ -81,6 +83,7 @@ int container_exec(ContainerExec **ret, const Container *c, const Grpc__Process 
         };
         (void) loop_add_time(e->loop, &e->timer, 0, start, e);
         fake_execs++;
+        fake_exec_umask = extension && extension->has_umask ? (int) extension->umask : -1;
         fake_exec_last = *ret = e;
         return 0;
 }

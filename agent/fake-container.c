@@ -35,6 +35,7 @@ struct ContainerUpdate {
 Container *fake_last;
 char fake_cgroup[64];
 char fake_domainname[65];
+char fake_unified[64];
 unsigned fake_device_updates, fake_device_undos;
 
 static void destroy(Container *c)
@@ -171,7 +172,7 @@ const Cgroup *container_cgroup(const Container *c)
 }
 
 int container_update_plan(ContainerUpdate **ret, const Container *c, const Grpc__LinuxResources *resources,
-                          char **reterr_message)
+                          const Kata__Systemd__V1__SpecExtension *extension, char **reterr_message)
 {
         ContainerUpdate *update;
 
@@ -182,6 +183,9 @@ int container_update_plan(ContainerUpdate **ret, const Container *c, const Grpc_
         snprintf(update->path, sizeof(update->path), "%s", fake_cgroup);
         update->limit = resources->memory ? resources->memory->limit : 0;
         update->devices = resources->n_devices > 0;
+        if (extension && extension->n_unified > 0)
+                snprintf(fake_unified, sizeof(fake_unified), "%s=%s", extension->unified[0]->key,
+                         extension->unified[0]->value);
         *ret = update;
         return 0;
 }

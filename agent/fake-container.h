@@ -16,8 +16,9 @@ extern Container *fake_last;
 extern char fake_cgroup[64];
 extern unsigned fake_device_updates, fake_device_undos;
 
-/* Of the last container that was created with an extension. */
+/* Of the last container that was created with an extension, and of the last update with one: "FILE=VALUE". */
 extern char fake_domainname[65];
+extern char fake_unified[64];
 
 void fake_print(Container *c, const char *out, const char *err);
 void fake_exit(Container *c, int status);
@@ -28,6 +29,8 @@ Loop *fake_loop(const Container *c);
 /* Processes that joined, see fake-container-exec.c: the newest, and how many there are. */
 extern ContainerExec *fake_exec_last;
 extern unsigned fake_execs;
+/* Of the newest; -1 for none. */
+extern int fake_exec_umask;
 
 void fake_exec_print(ContainerExec *e, const char *out, const char *err);
 /* What it reads its input from. */

@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         _cleanup_(container_extras_done) ContainerExtras x = {};
         _cleanup_(cgroup_settings_done) CgroupSettings settings = {};
-        _cleanup_free_ char *message = NULL, *unified_message = NULL;
+        _cleanup_free_ char *message = NULL, *unified_message = NULL, *process_message = NULL;
+        ContainerExtras process = {};
         Kata__Systemd__V1__SpecExtension *extension;
         int r;
 
@@ -26,6 +27,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         r = container_extras_parse(&x, extension, CLONE_NEWUTS | CLONE_NEWTIME, &message);
         if (r < 0)
                 assert((message || r == -ENOMEM) && !x.domainname && !x.time_offsets);
+        r = container_extras_parse_process(&process, extension, &process_message);
+        assert((r >= 0) == !process_message && !process.domainname && !process.time_offsets);
+        (void) container_extras_check_update(extension, NULL);
         r = cgroup_settings_add_unified(&settings, extension->unified, extension->n_unified, &unified_message);
         assert(r >= 0 || unified_message || r == -ENOMEM);
         /* Nothing of it refers to the input. */

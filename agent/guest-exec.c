@@ -32,6 +32,7 @@ struct GuestExec {
         ContainerExec *engine;
         Request *request;
         const Grpc__ExecProcessRequest *input;  /* until the engine has taken it */
+        const Kata__Systemd__V1__SpecExtension *extension;      /* the same */
         LoopSource *linger_timer;
         usec_t linger_end;
 };
@@ -179,8 +180,9 @@ static void step_start(GuestExec *e)
                 return fail(e, r, message);
 
         e->phase = EXEC_STARTING;
-        r = container_exec(&e->engine, engine, e->input->process, &io, &handlers, &message);
+        r = container_exec(&e->engine, engine, e->input->process, e->extension, &io, &handlers, &message);
         e->input = NULL;
+        e->extension = NULL;
         guest_io_close(&io);
         if (r < 0) {
                 e->engine = NULL;
@@ -249,7 +251,8 @@ static const char *refusal(const Grpc__ExecProcessRequest *input, TtrpcCode *ret
         return NULL;
 }
 
-void guest_exec_create(GuestContainer *gc, Request *request, const Grpc__ExecProcessRequest *input)
+void guest_exec_create(GuestContainer *gc, Request *request, const Grpc__ExecProcessRequest *input,
+                       const Kata__Systemd__V1__SpecExtension *extension)
 {
         const uint32_t ports[_GUEST_STREAM_MAX] = {
                 input->stdin_port, input->stdout_port, input->stderr_port,
@@ -280,7 +283,8 @@ void guest_exec_create(GuestContainer *gc, Request *request, const Grpc__ExecPro
         if (!e)
                 return request_fail_errno(request, -ENOMEM, NULL);
         *e = (GuestExec) {
-                .gc = gc, .next = *list, .request = request, .input = input, .id = strdup(input->exec_id),
+                .gc = gc, .next = *list, .request = request, .input = input, .extension = extension,
+                .id = strdup(input->exec_id),
         };
         if (*list)
                 (*list)->prev = e;

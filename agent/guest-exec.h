@@ -17,8 +17,9 @@
 
 typedef struct GuestExec GuestExec;
 
-/* Answers the request in any case: once the program runs, or with the reason. */
-void guest_exec_create(GuestContainer *gc, Request *request, const Grpc__ExecProcessRequest *input);
+/* Answers the request in any case: once the program runs, or with the reason. extension: part of its input, or NULL. */
+void guest_exec_create(GuestContainer *gc, Request *request, const Grpc__ExecProcessRequest *input,
+                       const Kata__Systemd__V1__SpecExtension *extension);
 
 GuestExec *guest_exec_find(const GuestContainer *gc, const char *exec_id);
 /* Waited for: only its output can still be read. */

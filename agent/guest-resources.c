@@ -201,7 +201,8 @@ static void on_update_cancelled(Request *request, void *userdata)
         g->update_request = NULL;
 }
 
-void guest_resources_update(GuestResources *g, Request *request, const Grpc__LinuxResources *input)
+void guest_resources_update(GuestResources *g, Request *request, const Grpc__LinuxResources *input,
+                            const Kata__Systemd__V1__SpecExtension *extension)
 {
         _cleanup_(container_update_freep) ContainerUpdate *update = NULL;
         _cleanup_free_ char *message = NULL;
@@ -213,7 +214,7 @@ void guest_resources_update(GuestResources *g, Request *request, const Grpc__Lin
                 return request_fail(request, TTRPC_FAILED_PRECONDITION,
                                     "container %s is being updated already", g->id);
 
-        r = container_update_plan(&update, g->engine, input, &message);
+        r = container_update_plan(&update, g->engine, input, extension, &message);
         if (r >= 0)
                 r = container_update_devices(g->engine, update, &message);
         if (r < 0)

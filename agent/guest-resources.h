@@ -31,8 +31,8 @@ GuestResources *guest_resources_free(GuestResources *resources);
 DEFINE_CLEANUP_FUNC(GuestResources *, guest_resources_free)
 
 /* Answer the request in any case, now or later. */
-void guest_resources_update(GuestResources *resources, Request *request,
-                            const Grpc__LinuxResources *input);
+void guest_resources_update(GuestResources *resources, Request *request, const Grpc__LinuxResources *input,
+                            const Kata__Systemd__V1__SpecExtension *extension);
 void guest_resources_pause(GuestResources *resources, Request *request, bool pause);
 void guest_resources_stats(GuestResources *resources, Request *request);
 

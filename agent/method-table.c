@@ -76,6 +76,10 @@ static const Method methods[] = {
           service_list_containers },
         { EXTENSION, "CreateContainer", &kata__systemd__v1__create_container_request__descriptor,
           service_create_container_extended },
+        { EXTENSION, "ExecProcess", &kata__systemd__v1__exec_process_request__descriptor,
+          service_exec_process_extended },
+        { EXTENSION, "UpdateContainer", &kata__systemd__v1__update_container_request__descriptor,
+          service_update_container_extended },
 };
 
 const Method *agent_methods(size_t *ret_n)

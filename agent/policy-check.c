@@ -186,6 +186,11 @@ int policy_check(const Policy *policy, const char *service, const char *method,
         }
         if (type == &grpc__exec_process_request__descriptor)
                 return check_exec(policy, input, reterr_message);
+        if (type == &kata__systemd__v1__exec_process_request__descriptor) {
+                const Kata__Systemd__V1__ExecProcessRequest *q = input;
+
+                return q->request ? check_exec(policy, q->request, reterr_message) : 0;
+        }
         if (type == &grpc__create_sandbox_request__descriptor) {
                 const Grpc__CreateSandboxRequest *q = input;
 

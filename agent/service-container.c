@@ -90,13 +90,27 @@ void service_remove_container(void *userdata, Request *request, const void *inpu
                 guest_container_remove(gc, request, q->timeout);
 }
 
-void service_exec_process(void *userdata, Request *request, const void *input)
+static void exec_process(Sandbox *sandbox, Request *request, const Grpc__ExecProcessRequest *q,
+                         const Kata__Systemd__V1__SpecExtension *extension)
 {
-        const Grpc__ExecProcessRequest *q = input;
-        GuestContainer *gc = service_lookup(userdata, request, q->container_id);
+        GuestContainer *gc = service_lookup(sandbox, request, q->container_id);
 
         if (gc)
-                guest_exec_create(gc, request, q);
+                guest_exec_create(gc, request, q, extension);
+}
+
+void service_exec_process(void *userdata, Request *request, const void *input)
+{
+        exec_process(userdata, request, input, NULL);
+}
+
+void service_exec_process_extended(void *userdata, Request *request, const void *input)
+{
+        const Kata__Systemd__V1__ExecProcessRequest *q = input;
+
+        if (!q->request)
+                return request_fail(request, TTRPC_INVALID_ARGUMENT, "the request has no process");
+        exec_process(userdata, request, q->request, q->extension);
 }
 
 void service_signal_process(void *userdata, Request *request, const void *input)

@@ -21,18 +21,33 @@ static GuestResources *lookup(Sandbox *sandbox, Request *request, const char *id
         return resources;
 }
 
-void service_update_container(void *userdata, Request *request, const void *input)
+static void update(Sandbox *sandbox, Request *request, const Grpc__UpdateContainerRequest *q,
+                   const Kata__Systemd__V1__SpecExtension *extension)
 {
-        const Grpc__UpdateContainerRequest *q = input;
-        GuestResources *resources = lookup(userdata, request, q->container_id);
+        const Grpc__LinuxResources nothing = GRPC__LINUX_RESOURCES__INIT;
+        GuestResources *resources = lookup(sandbox, request, q->container_id);
 
         if (!resources)
                 return;
         /* Nothing to change, as upstream takes it. */
-        if (!q->resources)
+        if (!q->resources && !extension)
                 return request_reply(request, NULL);
 
-        guest_resources_update(resources, request, q->resources);
+        guest_resources_update(resources, request, q->resources ?: &nothing, extension);
+}
+
+void service_update_container(void *userdata, Request *request, const void *input)
+{
+        update(userdata, request, input, NULL);
+}
+
+void service_update_container_extended(void *userdata, Request *request, const void *input)
+{
+        const Kata__Systemd__V1__UpdateContainerRequest *q = input;
+
+        if (!q->request)
+                return request_fail(request, TTRPC_INVALID_ARGUMENT, "the request has no container");
+        update(userdata, request, q->request, q->extension);
 }
 
 void service_pause_container(void *userdata, Request *request, const void *input)

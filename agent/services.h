@@ -60,10 +60,12 @@ void service_exec_process(void *userdata, Request *request, const void *input);
 void service_signal_process(void *userdata, Request *request, const void *input);
 void service_wait_process(void *userdata, Request *request, const void *input);
 void service_create_container_extended(void *userdata, Request *request, const void *input);
+void service_exec_process_extended(void *userdata, Request *request, const void *input);
 void service_list_containers(void *userdata, Request *request, const void *input);
 
 /* service-resources.c */
 void service_update_container(void *userdata, Request *request, const void *input);
+void service_update_container_extended(void *userdata, Request *request, const void *input);
 void service_pause_container(void *userdata, Request *request, const void *input);
 void service_resume_container(void *userdata, Request *request, const void *input);
 void service_stats_container(void *userdata, Request *request, const void *input);

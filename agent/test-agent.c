@@ -207,6 +207,65 @@ TEST(life_with_calls)
         host_stop(&host);
 }
 
+static int call_extension(Host *host, const char *method, const ProtobufCMessage *q)
+{
+        uint32_t id = send_call(host, EXTENSION_SERVICE, method, q);
+        int r = -1;
+
+        /* An update is written by a worker. */
+        for (unsigned i = 0; r == -1 && i < 300; i++)
+                r = take_answer(host, id);
+        return r;
+}
+
+static void check_extended_exec(Host *host)
+{
+        Kata__Systemd__V1__ExecProcessRequest extended = KATA__SYSTEMD__V1__EXEC_PROCESS_REQUEST__INIT;
+        Kata__Systemd__V1__SpecExtension extension = KATA__SYSTEMD__V1__SPEC_EXTENSION__INIT;
+        Grpc__ExecProcessRequest q = GRPC__EXEC_PROCESS_REQUEST__INIT;
+        Grpc__Process process = GRPC__PROCESS__INIT;
+        char *args[] = { (char *) (uintptr_t) "run" };
+
+        ASSERT_EQ(call_extension(host, "ExecProcess", &extended.base), TTRPC_INVALID_ARGUMENT);
+        extended.request = &q;
+        q.container_id = container_name;
+        q.exec_id = (char *) (uintptr_t) "e1";
+        q.process = &process;
+        process.args = args;
+        process.n_args = 1;
+        ASSERT_EQ(call_extension(host, "ExecProcess", &extended.base), 0);
+        ASSERT_EQ(fake_exec_umask, -1);
+        q.exec_id = (char *) (uintptr_t) "e2";
+        extended.extension = &extension;
+        extension.has_umask = true;
+        extension.umask = 077;
+        ASSERT_EQ(call_extension(host, "ExecProcess", &extended.base), 0);
+        ASSERT_EQ(reply_size, 0);
+        ASSERT_EQ(fake_exec_umask, 077);
+}
+
+static void check_extended_update(Host *host)
+{
+        Kata__Systemd__V1__UpdateContainerRequest extended = KATA__SYSTEMD__V1__UPDATE_CONTAINER_REQUEST__INIT;
+        Kata__Systemd__V1__SpecExtension extension = KATA__SYSTEMD__V1__SPEC_EXTENSION__INIT;
+        Grpc__UpdateContainerRequest q = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
+        Grpc__StringEntry entry = GRPC__STRING_ENTRY__INIT, *list[] = { &entry };
+
+        ASSERT_EQ(call_extension(host, "UpdateContainer", &extended.base), TTRPC_INVALID_ARGUMENT);
+        extended.request = &q;
+        extended.extension = &extension;
+        q.container_id = (char *) (uintptr_t) "nobody";
+        ASSERT_EQ(call_extension(host, "UpdateContainer", &extended.base), TTRPC_NOT_FOUND);
+        q.container_id = container_name;
+        extension.unified = list;
+        extension.n_unified = 1;
+        entry.key = (char *) (uintptr_t) "memory.high";
+        entry.value = (char *) (uintptr_t) "1000000";
+        ASSERT_EQ(call_extension(host, "UpdateContainer", &extended.base), 0);
+        ASSERT_EQ(reply_size, 0);
+        ASSERT_STREQ(fake_unified, "memory.high=1000000");
+}
+
 TEST(properties_beyond_the_protocol)
 {
         Kata__Systemd__V1__CreateContainerRequest extended = KATA__SYSTEMD__V1__CREATE_CONTAINER_REQUEST__INIT;
@@ -229,6 +288,9 @@ TEST(properties_beyond_the_protocol)
         ASSERT_EQ(reply_size, 0);
         ASSERT_STREQ(fake_domainname, "example.org");
         ASSERT_EQ(start_container(&host), 0);
+
+        check_extended_exec(&host);
+        check_extended_update(&host);
         ASSERT_EQ(remove_container(&host), 0);
         host_stop(&host);
 }

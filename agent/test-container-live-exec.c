@@ -96,7 +96,7 @@ int exec_create(ExecRun *x)
                 ASSERT_OK(pipe2(p, O_CLOEXEC));
                 watch_output(x, p[0]);
         }
-        r = container_exec(&x->exec, x->run->container, &x->process,
+        r = container_exec(&x->exec, x->run->container, &x->process, x->extension,
                            &(ContainerIo) { x->stdin_fd, p[1], p[1] }, &h, &x->message);
         safe_close(p[1]);
         return r;

@@ -14,6 +14,7 @@ typedef struct ExecRun {
         Grpc__LinuxCapabilities caps;
         Grpc__Box size;
         char *args[4], *env[2], *names[4];
+        const Kata__Systemd__V1__SpecExtension *extension;
 
         int output_fd, stdin_fd;
         LoopSource *source;

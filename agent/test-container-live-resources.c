@@ -11,7 +11,7 @@
 
 #include "agent/cgroup-events.h"
 #include "agent/cgroup-stats.h"
-#include "agent/test-container-live.h"
+#include "agent/test-container-live-exec.h"
 #include "basic/fd.h"
 
 #define S(s) ((char *) (s))
@@ -185,6 +185,71 @@ TEST(extension)
         run_done(&run);
 }
 
+/* A process that joins has its own, and of the container the personality. */
+TEST(extension_of_exec)
+{
+        Kata__Systemd__V1__SpecExtension of_container = KATA__SYSTEMD__V1__SPEC_EXTENSION__INIT,
+                                         extension = KATA__SYSTEMD__V1__SPEC_EXTENSION__INIT;
+        static const char script[] = "umask; uname -m; ionice -p $$; echo policy $(cut -d' ' -f41 /proc/$$/stat) "
+                                     "nice $(cut -d' ' -f19 /proc/$$/stat)";
+        Kata__Systemd__V1__IOPriority io = KATA__SYSTEMD__V1__IOPRIORITY__INIT;
+        Kata__Systemd__V1__Scheduler batch = KATA__SYSTEMD__V1__SCHEDULER__INIT,
+                                     nice = KATA__SYSTEMD__V1__SCHEDULER__INIT;
+        Kata__Systemd__V1__Personality personality = KATA__SYSTEMD__V1__PERSONALITY__INIT;
+        ContainerPlace place = CONTAINER_PLACE_NULL(cgroup_root);
+        static Run run;
+        static ExecRun x;
+
+        place.extension = &of_container;
+        of_container.has_umask = true;
+        of_container.umask = 077;
+        of_container.scheduler = &batch;
+        batch.policy = S("SCHED_BATCH");
+        batch.nice = 5;
+        of_container.personality = &personality;
+        personality.domain = S("LINUX32");
+        for (int user = 0; user < 2; user++) {
+                if (user)
+                        run_init_user(&run, "exec sleep 1000");
+                else
+                        run_init(&run, "exec sleep 1000");
+                run.place = &place;
+                ASSERT_OK(run_create(&run));
+                run_until(&run, &run.started);
+
+                exec_init(&x, &run, script);
+                ASSERT_EQ(exec_all(&x), 0);
+                ASSERT_CONTAINS(x.output, "0022\ni686\n");
+                ASSERT_CONTAINS(x.output, "policy 0 ");
+                exec_done(&x);
+
+                exec_init(&x, &run, script);
+                x.extension = &extension;
+                extension.has_umask = true;
+                extension.umask = 027;
+                extension.io_priority = &io;
+                io.io_class = S("IOPRIO_CLASS_BE");
+                io.priority = 6;
+                extension.scheduler = &nice;
+                nice.policy = S("SCHED_OTHER");
+                nice.nice = -3;
+                ASSERT_EQ(exec_all(&x), 0);
+                ASSERT_CONTAINS(x.output, "0027\ni686\n");
+                ASSERT_CONTAINS(x.output, "prio 6\n");
+                ASSERT_CONTAINS(x.output, "policy 0 nice -3\n");
+                exec_done(&x);
+
+                exec_init(&x, &run, script);
+                extension.domainname = S("d");
+                x.extension = &extension;
+                ASSERT_ERROR(exec_create(&x), EINVAL);
+                ASSERT_CONTAINS(x.message, "domainname is no property of a process");
+                extension.domainname = S("");
+                exec_done(&x);
+                run_done(&run);
+        }
+}
+
 TEST(sysctls_and_recursive_read_only)
 {
         static char *rro[] = { S("rbind"), S("rro") };
@@ -287,12 +352,13 @@ TEST(pause)
         run_done(&run);
 }
 
-static int update(Run *run, const Grpc__LinuxResources *resources, char **message)
+static int update_extended(Run *run, const Grpc__LinuxResources *resources,
+                           const Kata__Systemd__V1__SpecExtension *extension, char **message)
 {
         ContainerUpdate *u = NULL;
         int r;
 
-        r = container_update_plan(&u, run->container, resources, message);
+        r = container_update_plan(&u, run->container, resources, extension, message);
         if (r >= 0)
                 r = container_update_devices(run->container, u, message);
         if (r >= 0) {
@@ -302,6 +368,44 @@ static int update(Run *run, const Grpc__LinuxResources *resources, char **messag
         }
         container_update_free(u);
         return r;
+}
+
+static int update(Run *run, const Grpc__LinuxResources *resources, char **message)
+{
+        return update_extended(run, resources, NULL, message);
+}
+
+TEST(update_by_names)
+{
+        const Grpc__LinuxResources nothing = GRPC__LINUX_RESOURCES__INIT;
+        Kata__Systemd__V1__SpecExtension extension = KATA__SYSTEMD__V1__SPEC_EXTENSION__INIT;
+        Grpc__StringEntry entry = GRPC__STRING_ENTRY__INIT, *list[] = { &entry };
+        _cleanup_free_ char *message = NULL, *text = NULL;
+        static Run run;
+
+        run_init(&run, "exec sleep 1000");
+        start_sleeper(&run);
+        extension.has_umask = true;
+        ASSERT_ERROR(update_extended(&run, &nothing, &extension, &message), EINVAL);
+        ASSERT_CONTAINS(message, "umask can not be changed later");
+        extension.has_umask = false;
+        extension.unified = list;
+        extension.n_unified = 1;
+        entry.key = S("cgroup.procs");
+        entry.value = S("1");
+        ASSERT_ERROR(update_extended(&run, &nothing, &extension, &message), EINVAL);
+        ASSERT_CONTAINS(message, "'cgroup.procs' is no file of a controller");
+        entry.key = S("pids.max");
+        entry.value = S("78");
+        if (faccessat(container_cgroup(run.container)->fd, "pids.max", F_OK, 0) < 0) {
+                ASSERT_ERROR(update_extended(&run, &nothing, &extension, &message), EOPNOTSUPP);
+                ASSERT_CONTAINS(message, "'pids.max'");
+        } else {
+                ASSERT_OK(update_extended(&run, &nothing, &extension, &message));
+                ASSERT_OK(read_file_at(container_cgroup(run.container)->fd, "pids.max", 64, &text, NULL));
+                ASSERT_STREQ(text, "78\n");
+        }
+        run_done(&run);
 }
 
 TEST(update)

@@ -71,6 +71,8 @@ static const struct {
 
         { EXTENSION, "AttachStdio", "kata.systemd.v1.AttachStdioRequest", ALLOWED },
         { EXTENSION, "CreateContainer", "kata.systemd.v1.CreateContainerRequest", ALLOWED },
+        { EXTENSION, "ExecProcess", "kata.systemd.v1.ExecProcessRequest", ALLOWED },
+        { EXTENSION, "UpdateContainer", "kata.systemd.v1.UpdateContainerRequest", ALLOWED },
         { EXTENSION, "ListContainers", "kata.systemd.v1.ListContainersRequest", ALLOWED },
 };
 

@@ -215,6 +215,7 @@ TEST(output_is_withheld)
 
 TEST(exec_and_sandbox)
 {
+        Kata__Systemd__V1__ExecProcessRequest extended = KATA__SYSTEMD__V1__EXEC_PROCESS_REQUEST__INIT;
         Grpc__ExecProcessRequest exec = GRPC__EXEC_PROCESS_REQUEST__INIT;
         Grpc__CreateSandboxRequest sandbox = GRPC__CREATE_SANDBOX_REQUEST__INIT;
         Grpc__UpdateEphemeralMountsRequest mounts = GRPC__UPDATE_EPHEMERAL_MOUNTS_REQUEST__INIT;
@@ -227,6 +228,11 @@ TEST(exec_and_sandbox)
         set("[Policy]\nAllow=*\nEnvironment=HOME=*\nStorage=virtio-fs * *\n");
         ASSERT_EQ(check("ExecProcess", &exec.base), -EACCES);
         ASSERT_CONTAINS(message, "'PATH'");
+        extended.request = &exec;
+        ASSERT_EQ(check("ExecProcess", &extended.base), -EACCES);
+        ASSERT_CONTAINS(message, "'PATH'");
+        extended.request = NULL;
+        ASSERT_EQ(check("ExecProcess", &extended.base), 0);
         exec.process = NULL;
         ASSERT_EQ(check("ExecProcess", &exec.base), 0);
         exec.stdin_port = 3;
