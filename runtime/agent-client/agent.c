@@ -3,8 +3,8 @@
 
 #include "runtime/agent-client/agent.h"
 
+#include "basic/error.h"
 #include "proto/empty.pb-c.h"
-#include "proto/extension.pb-c.h"
 #include "proto/health.pb-c.h"
 
 #define SERVICE_AGENT "grpc.AgentService"
@@ -19,6 +19,32 @@ static int call_agent(TtrpcClient *c, const char *method, const ProtobufCMessage
 {
         return ttrpc_client_call(c, SERVICE_AGENT, method, request,
                                  &google__protobuf__empty__descriptor, timeout, handler, userdata);
+}
+
+static int call_extension(TtrpcClient *c, const char *method, const ProtobufCMessage *request,
+                          const ProtobufCMessageDescriptor *reply, usec_t timeout, TtrpcReplyHandler handler,
+                          void *userdata)
+{
+        return ttrpc_client_call(c, SERVICE_EXTENSION, method, request, reply, timeout, handler, userdata);
+}
+
+/* On the wire an empty one has no bytes. */
+static bool is_empty(const AgentExtension *extension)
+{
+        return !extension || protobuf_c_message_get_packed_size(&extension->base) == 0;
+}
+
+int agent_explain_extension(int error, const char *text, const char *property, char **reterr_message)
+{
+        /*
+         * ttrpc servers name the service that they do not have: ours and Go's with the code "unimplemented", Rust's,
+         * which upstream's agent has, with "invalid argument".
+         */
+        if ((error != -EOPNOTSUPP && error != -EINVAL) || !property || !strstr(strempty(text), SERVICE_EXTENSION))
+                return error;
+
+        return error_setf(reterr_message, -EOPNOTSUPP, "%s needs an agent with the service %s, and the guest's has "
+                          "not, or an older one", property, SERVICE_EXTENSION);
 }
 
 int agent_check(TtrpcClient *c, usec_t timeout, TtrpcReplyHandler handler, void *userdata)
@@ -97,9 +123,10 @@ int agent_add_neighbors(TtrpcClient *c, Grpc__ARPNeighbors *neighbors, usec_t ti
         return call_agent(c, "AddARPNeighbors", &q.base, timeout, handler, userdata);
 }
 
-int agent_create_container(TtrpcClient *c, const char *id, Grpc__Spec *spec, const AgentStdio *stdio,
-                           usec_t timeout, TtrpcReplyHandler handler, void *userdata)
+int agent_create_container(TtrpcClient *c, const char *id, Grpc__Spec *spec, AgentExtension *extension,
+                           const AgentStdio *stdio, usec_t timeout, TtrpcReplyHandler handler, void *userdata)
 {
+        Kata__Systemd__V1__CreateContainerRequest extended = KATA__SYSTEMD__V1__CREATE_CONTAINER_REQUEST__INIT;
         Grpc__CreateContainerRequest q = GRPC__CREATE_CONTAINER_REQUEST__INIT;
 
         q.container_id = q.exec_id = UNCONST(id);
@@ -107,7 +134,13 @@ int agent_create_container(TtrpcClient *c, const char *id, Grpc__Spec *spec, con
         q.stdin_port = stdio->stdin_port;
         q.stdout_port = stdio->stdout_port;
         q.stderr_port = stdio->stderr_port;
-        return call_agent(c, "CreateContainer", &q.base, timeout, handler, userdata);
+        if (is_empty(extension))
+                return call_agent(c, "CreateContainer", &q.base, timeout, handler, userdata);
+
+        extended.request = &q;
+        extended.extension = extension;
+        return call_extension(c, "CreateContainer", &extended.base,
+                              &kata__systemd__v1__create_container_response__descriptor, timeout, handler, userdata);
 }
 
 int agent_start_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcReplyHandler handler,
@@ -120,8 +153,10 @@ int agent_start_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcR
 }
 
 int agent_exec_process(TtrpcClient *c, const char *id, const char *exec_id, Grpc__Process *process,
-                       const AgentStdio *stdio, usec_t timeout, TtrpcReplyHandler handler, void *userdata)
+                       AgentExtension *extension, const AgentStdio *stdio, usec_t timeout,
+                       TtrpcReplyHandler handler, void *userdata)
 {
+        Kata__Systemd__V1__ExecProcessRequest extended = KATA__SYSTEMD__V1__EXEC_PROCESS_REQUEST__INIT;
         Grpc__ExecProcessRequest q = GRPC__EXEC_PROCESS_REQUEST__INIT;
 
         q.container_id = UNCONST(id);
@@ -130,7 +165,13 @@ int agent_exec_process(TtrpcClient *c, const char *id, const char *exec_id, Grpc
         q.stdin_port = stdio->stdin_port;
         q.stdout_port = stdio->stdout_port;
         q.stderr_port = stdio->stderr_port;
-        return call_agent(c, "ExecProcess", &q.base, timeout, handler, userdata);
+        if (is_empty(extension))
+                return call_agent(c, "ExecProcess", &q.base, timeout, handler, userdata);
+
+        extended.request = &q;
+        extended.extension = extension;
+        return call_extension(c, "ExecProcess", &extended.base,
+                              &kata__systemd__v1__exec_process_response__descriptor, timeout, handler, userdata);
 }
 
 int agent_signal_process(TtrpcClient *c, const char *id, const char *exec_id, int sig, usec_t timeout,
@@ -185,14 +226,21 @@ int agent_resume_container(TtrpcClient *c, const char *id, usec_t timeout, Ttrpc
         return call_agent(c, "ResumeContainer", &q.base, timeout, handler, userdata);
 }
 
-int agent_update_container(TtrpcClient *c, const char *id, Grpc__LinuxResources *resources, usec_t timeout,
-                           TtrpcReplyHandler handler, void *userdata)
+int agent_update_container(TtrpcClient *c, const char *id, Grpc__LinuxResources *resources, AgentExtension *extension,
+                           usec_t timeout, TtrpcReplyHandler handler, void *userdata)
 {
+        Kata__Systemd__V1__UpdateContainerRequest extended = KATA__SYSTEMD__V1__UPDATE_CONTAINER_REQUEST__INIT;
         Grpc__UpdateContainerRequest q = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
 
         q.container_id = UNCONST(id);
         q.resources = resources;
-        return call_agent(c, "UpdateContainer", &q.base, timeout, handler, userdata);
+        if (is_empty(extension))
+                return call_agent(c, "UpdateContainer", &q.base, timeout, handler, userdata);
+
+        extended.request = &q;
+        extended.extension = extension;
+        return call_extension(c, "UpdateContainer", &extended.base,
+                              &kata__systemd__v1__update_container_response__descriptor, timeout, handler, userdata);
 }
 
 int agent_stats_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcReplyHandler handler,
@@ -240,16 +288,14 @@ int agent_attach_stdio(TtrpcClient *c, const char *id, const char *exec_id, cons
         q.stdin_port = stdio->stdin_port;
         q.stdout_port = stdio->stdout_port;
         q.stderr_port = stdio->stderr_port;
-        return ttrpc_client_call(c, SERVICE_EXTENSION, "AttachStdio", &q.base,
-                                 &kata__systemd__v1__attach_stdio_response__descriptor, timeout, handler,
-                                 userdata);
+        return call_extension(c, "AttachStdio", &q.base, &kata__systemd__v1__attach_stdio_response__descriptor, timeout,
+                              handler, userdata);
 }
 
 int agent_list_containers(TtrpcClient *c, usec_t timeout, TtrpcReplyHandler handler, void *userdata)
 {
         Kata__Systemd__V1__ListContainersRequest q = KATA__SYSTEMD__V1__LIST_CONTAINERS_REQUEST__INIT;
 
-        return ttrpc_client_call(c, SERVICE_EXTENSION, "ListContainers", &q.base,
-                                 &kata__systemd__v1__list_containers_response__descriptor, timeout,
-                                 handler, userdata);
+        return call_extension(c, "ListContainers", &q.base,
+                              &kata__systemd__v1__list_containers_response__descriptor, timeout, handler, userdata);
 }

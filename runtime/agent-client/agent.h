@@ -4,12 +4,13 @@
 /*
  * The calls of the Kata agent protocol that the supervisor makes, one function each: the request is built
  * here, the answer comes through a TtrpcReplyHandler with the message named beside the function. Any agent
- * that speaks the protocol will do; the extension calls answer -ENOSYS from one that is not ours.
+ * that speaks the protocol will do; one that is not ours answers the extension calls with an error.
  *
  * All return as ttrpc_client_call() does: at once with an error, then the handler is not called.
  */
 
 #include "proto/agent.pb-c.h"
+#include "proto/extension.pb-c.h"
 #include "proto/oci.pb-c.h"
 #include "runtime/agent-client/ttrpc-client.h"
 
@@ -55,9 +56,19 @@ typedef struct AgentStdio {
         uint32_t stdin_port, stdout_port, stderr_port;
 } AgentStdio;
 
+/*
+ * What a configuration has beyond Kata's messages goes with the call as extension; NULL or an empty one makes it the
+ * published method, which every agent has. An agent without the extension answers with an error before it has done
+ * anything, which this recognizes: -EOPNOTSUPP with a text that names property, as in "process.user.umask". In any
+ * other case error, and *reterr_message is untouched.
+ */
+typedef Kata__Systemd__V1__SpecExtension AgentExtension;
+
+int agent_explain_extension(int error, const char *text, const char *property, char **reterr_message);
+
 /* Empty */
-int agent_create_container(TtrpcClient *c, const char *id, Grpc__Spec *spec, const AgentStdio *stdio,
-                           usec_t timeout, TtrpcReplyHandler handler, void *userdata);
+int agent_create_container(TtrpcClient *c, const char *id, Grpc__Spec *spec, AgentExtension *extension,
+                           const AgentStdio *stdio, usec_t timeout, TtrpcReplyHandler handler, void *userdata);
 
 /* Empty */
 int agent_start_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcReplyHandler handler,
@@ -65,7 +76,8 @@ int agent_start_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcR
 
 /* Empty, once the program runs. */
 int agent_exec_process(TtrpcClient *c, const char *id, const char *exec_id, Grpc__Process *process,
-                       const AgentStdio *stdio, usec_t timeout, TtrpcReplyHandler handler, void *userdata);
+                       AgentExtension *extension, const AgentStdio *stdio, usec_t timeout,
+                       TtrpcReplyHandler handler, void *userdata);
 
 /*
  * Processes of a container are named by exec_id; that of its init process is the container's id, for which NULL
@@ -91,8 +103,8 @@ int agent_resume_container(TtrpcClient *c, const char *id, usec_t timeout, Ttrpc
                            void *userdata);
 
 /* Empty */
-int agent_update_container(TtrpcClient *c, const char *id, Grpc__LinuxResources *resources, usec_t timeout,
-                           TtrpcReplyHandler handler, void *userdata);
+int agent_update_container(TtrpcClient *c, const char *id, Grpc__LinuxResources *resources, AgentExtension *extension,
+                           usec_t timeout, TtrpcReplyHandler handler, void *userdata);
 
 /* Grpc__StatsContainerResponse */
 int agent_stats_container(TtrpcClient *c, const char *id, usec_t timeout, TtrpcReplyHandler handler,

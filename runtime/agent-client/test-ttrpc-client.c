@@ -242,7 +242,7 @@ TEST(golden_processes)
         process.args = args;
         process.n_args = 1;
         world_init(&w);
-        ASSERT_OK(agent_exec_process(w.client, "web", "e1", &process, &stdio, USEC_PER_SEC, on_reply, &w));
+        ASSERT_OK(agent_exec_process(w.client, "web", "e1", &process, NULL, &stdio, USEC_PER_SEC, on_reply, &w));
         EXPECT_FRAME(&w, FIRST("\x3d", "\x01\x00") AGENT "\x12\x0b" "ExecProcess" "\x1a\x15"
                      "\x0a\x03" "web" "\x12\x02" "e1" "\x22\x04" "\x22\x02" "id" "\x28\x01" "\x30\x02" "\x38\x03"
                      TIMEOUT);
@@ -273,7 +273,7 @@ TEST(golden_containers)
         World w;
 
         world_init(&w);
-        ASSERT_OK(agent_create_container(w.client, "web", &spec, &stdio, USEC_PER_SEC, on_reply, &w));
+        ASSERT_OK(agent_create_container(w.client, "web", &spec, NULL, &stdio, USEC_PER_SEC, on_reply, &w));
         EXPECT_FRAME(&w, FIRST("\x3e", "\x01\x00") AGENT "\x12\x0f" "CreateContainer" "\x1a\x12"
                      "\x0a\x03" "web" "\x12\x03" "web" "\x32\x00" "\x48\x01" "\x50\x02" "\x58\x03" TIMEOUT);
         world_init(&w);
@@ -294,9 +294,73 @@ TEST(golden_containers)
         pids.limit = 7;
         resources.pids = &pids;
         world_init(&w);
-        ASSERT_OK(agent_update_container(w.client, "web", &resources, USEC_PER_SEC, on_reply, &w));
+        ASSERT_OK(agent_update_container(w.client, "web", &resources, NULL, USEC_PER_SEC, on_reply, &w));
         EXPECT_FRAME(&w, FIRST("\x37", "\x01\x00") AGENT "\x12\x0f" "UpdateContainer" "\x1a\x0b"
                      "\x0a\x03" "web" "\x12\x04" "\x22\x02" "\x08\x07" TIMEOUT);
+}
+
+#define EXTENSION "\x0a\x1e" "kata.systemd.v1.AgentExtension"
+
+/* What Kata's messages have no field for goes to a service that other agents do not have; nothing, to theirs. */
+TEST(golden_extension)
+{
+        AgentExtension extension = KATA__SYSTEMD__V1__SPEC_EXTENSION__INIT;
+        Grpc__LinuxResources resources = GRPC__LINUX_RESOURCES__INIT;
+        Grpc__StringEntry entry = GRPC__STRING_ENTRY__INIT, *entries[] = { &entry };
+        Grpc__Process process = GRPC__PROCESS__INIT;
+        Grpc__Spec spec = GRPC__SPEC__INIT;
+        const AgentStdio stdio = {};
+        World w;
+
+        world_init(&w);
+        ASSERT_OK(agent_create_container(w.client, "web", &spec, &extension, &stdio, USEC_PER_SEC, on_reply, &w));
+        EXPECT_FRAME(&w, FIRST("\x38", "\x01\x00") AGENT "\x12\x0f" "CreateContainer" "\x1a\x0c"
+                     "\x0a\x03" "web" "\x12\x03" "web" "\x32\x00" TIMEOUT);
+        extension.has_umask = true;
+        world_init(&w);
+        ASSERT_OK(agent_create_container(w.client, "web", &spec, &extension, &stdio, USEC_PER_SEC, on_reply, &w));
+        EXPECT_FRAME(&w, FIRST("\x4b", "\x01\x00") EXTENSION "\x12\x0f" "CreateContainer" "\x1a\x12"
+                     "\x0a\x0c" "\x0a\x03" "web" "\x12\x03" "web" "\x32\x00" "\x12\x02" "\x40\x01" TIMEOUT);
+        extension.umask = 63;
+        world_init(&w);
+        ASSERT_OK(agent_exec_process(w.client, "web", "e1", &process, &extension, &stdio, USEC_PER_SEC, on_reply, &w));
+        EXPECT_FRAME(&w, FIRST("\x48", "\x01\x00") EXTENSION "\x12\x0b" "ExecProcess" "\x1a\x13"
+                     "\x0a\x0b" "\x0a\x03" "web" "\x12\x02" "e1" "\x22\x00" "\x12\x04" "\x10\x3f" "\x40\x01" TIMEOUT);
+        extension = (AgentExtension) KATA__SYSTEMD__V1__SPEC_EXTENSION__INIT;
+        extension.unified = entries;
+        extension.n_unified = 1;
+        entry.key = S("a.b");
+        entry.value = S("7");
+        world_init(&w);
+        ASSERT_OK(agent_update_container(w.client, "web", &resources, &extension, USEC_PER_SEC, on_reply, &w));
+        EXPECT_FRAME(&w, FIRST("\x4e", "\x01\x00") EXTENSION "\x12\x0f" "UpdateContainer" "\x1a\x15"
+                     "\x0a\x07" "\x0a\x03" "web" "\x12\x00" "\x12\x0a" "\x3a\x08" "\x0a\x03" "a.b" "\x12\x01" "7"
+                     TIMEOUT);
+}
+
+/* What agents without the service say, of this project and of others. */
+TEST(agents_without_the_extension)
+{
+        static const char *const texts[] = {
+                "unknown service 'kata.systemd.v1.AgentExtension' (method 'CreateContainer')",
+                "unknown method 'ExecProcess' of service 'kata.systemd.v1.AgentExtension'",
+                "kata.systemd.v1.AgentExtension service does not exist",
+        };
+        char *message = NULL;
+
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+                ASSERT_EQ(agent_explain_extension(i < 2 ? -EOPNOTSUPP : -EINVAL, texts[i], "process.user.umask",
+                                                  &message), -EOPNOTSUPP);
+                ASSERT_CONTAINS(message, "process.user.umask needs an agent with ");
+                message = mfree(message);
+        }
+        ASSERT_EQ(agent_explain_extension(-EOPNOTSUPP, "personality: flags are not supported", "linux.personality",
+                                          &message), -EOPNOTSUPP);
+        ASSERT_EQ(agent_explain_extension(-EOPNOTSUPP, texts[0], NULL, &message), -EOPNOTSUPP);
+        ASSERT_EQ(agent_explain_extension(-ENOENT, texts[0], "domainname", &message), -ENOENT);
+        ASSERT_EQ(agent_explain_extension(-EINVAL, NULL, "domainname", &message), -EINVAL);
+        ASSERT_EQ(agent_explain_extension(0, NULL, "domainname", &message), 0);
+        ASSERT_NULL(message);
 }
 
 TEST(golden_attach)
@@ -306,7 +370,7 @@ TEST(golden_attach)
 
         world_init(&w);
         ASSERT_OK(agent_attach_stdio(w.client, "web", NULL, &stdio, USEC_PER_SEC, on_reply, &w));
-        EXPECT_FRAME(&w, FIRST("\x45", "\x01\x00") "\x0a\x1e" "kata.systemd.v1.AgentExtension" "\x12\x0b" "AttachStdio"
+        EXPECT_FRAME(&w, FIRST("\x45", "\x01\x00") EXTENSION "\x12\x0b" "AttachStdio"
                      "\x1a\x10" "\x0a\x03" "web" "\x12\x03" "web" "\x18\x01" "\x20\x02" "\x28\x03" TIMEOUT);
 }
 

@@ -48,6 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         assert(!streq(shares.v[i].name, shares.v[j].name));
         }
 
+        assert(!oci->extension || protobuf_c_message_check(&oci->extension->base));
         n = grpc__spec__get_packed_size(oci->spec);
         packed = malloc(n > 0 ? n : 1);
         if (packed)

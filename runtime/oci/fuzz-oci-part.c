@@ -26,6 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 if (r >= 0) {
                         assert(protobuf_c_message_check(&oci->spec->base));
                         (void) protobuf_c_message_get_packed_size(&oci->spec->base);
+                        assert(!oci->extension || protobuf_c_message_check(&oci->extension->base));
                 }
         }
 

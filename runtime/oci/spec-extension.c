@@ -231,7 +231,7 @@ int spec_extension_parse(OciSpec *spec, const JsonPb *ctx, json_object *config)
 
 const char *spec_extension_first(const OciSpec *spec)
 {
-        const Extension *e = spec->extension;
+        const Extension *e = spec ? spec->extension : NULL;
 
         return !e                       ? NULL
                : !isempty(e->domainname) ? "domainname"

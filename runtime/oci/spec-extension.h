@@ -17,5 +17,5 @@
  */
 int spec_extension_parse(OciSpec *spec, const JsonPb *ctx, json_object *config);
 
-/* The first property that is set, as in "process.user.umask"; NULL if there is no extension. */
+/* The first property that is set, as in "process.user.umask"; NULL if there is no spec or no extension of it. */
 const char *spec_extension_first(const OciSpec *spec);

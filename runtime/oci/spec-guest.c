@@ -8,7 +8,6 @@
 
 #include "basic/error.h"
 #include "basic/limits.h"
-#include "runtime/oci/spec-extension.h"
 
 /* Of a mount source's last component in the name of its share. */
 #define SHARE_BASENAME_MAX 64U
@@ -428,6 +427,33 @@ static int translate_namespaces(Translation *t)
         return 0;
 }
 
+/* The same for files of cgroup v2 that are named directly. */
+static int translate_unified(Translation *t)
+{
+        static const char *const of_host[] = { "cpuset.", "io.", "hugetlb." };
+        Kata__Systemd__V1__SpecExtension *e = t->oci->extension;
+        size_t n = 0;
+
+        for (size_t i = 0; e && i < e->n_unified; i++) {
+                bool dropped = false;
+                int r;
+
+                for (size_t k = 0; k < ELEMENTSOF(of_host) && !dropped; k++)
+                        dropped = startswith(e->unified[i]->key, of_host[k]);
+                if (!dropped) {
+                        e->unified[n++] = e->unified[i];
+                        continue;
+                }
+                r = oci_spec_note(t->oci, "linux.resources.unified: %s is about the host's CPUs, devices or pages, "
+                                  "ignored", e->unified[i]->key);
+                if (r < 0)
+                        return r;
+        }
+        if (e)
+                e->n_unified = n;
+        return 0;
+}
+
 /*
  * Limits stay; what names devices, CPUs or the network of the host can not mean anything in the
  * guest.
@@ -436,10 +462,10 @@ static int translate_resources(Translation *t)
 {
         Grpc__LinuxResources *res = t->spec->linux->resources;
         Grpc__LinuxCPU *cpu = res ? res->cpu : NULL;
-        int r = 0;
+        int r = translate_unified(t);
 
-        if (!res)
-                return 0;
+        if (r < 0 || !res)
+                return r;
 
         if (cpu && (!isempty(cpu->cpus) || !isempty(cpu->mems))) {
                 r = oci_spec_note(
@@ -513,36 +539,11 @@ static int translate_linux(Translation *t)
         return r < 0 ? r : l->cgroupspath ? 0 : -ENOMEM;
 }
 
-/* What our agent's extension could carry: the supervisor asks any agent for containers. */
-static int refuse_extension(Translation *t)
-{
-        Kata__Systemd__V1__SpecExtension *e = t->oci->extension;
-        const char *first;
-        int r = 0;
-
-        if (e && e->io_priority)
-                r = oci_spec_note(t->oci, "process.ioPriority: not supported, ignored");
-        if (r >= 0 && e && e->scheduler)
-                r = oci_spec_note(t->oci, "process.scheduler: not supported, ignored");
-        if (r < 0 || !e)
-                return r;
-
-        e->io_priority = NULL;
-        e->scheduler = NULL;
-        first = spec_extension_first(t->oci);
-        if (first)
-                return error_setf(t->reterr_message, -EOPNOTSUPP, "%s: not supported", first);
-        t->oci->extension = NULL;
-        return 0;
-}
-
 static int translate(Translation *t)
 {
         int r;
 
         r = translate_hooks(t);
-        if (r >= 0)
-                r = refuse_extension(t);
         if (r < 0)
                 return r;
 

@@ -32,9 +32,9 @@ void oci_shares_done(OciShares *shares);
 
 /*
  * Rewrites spec in place for the container cid (a valid id) and fills ret. Adds notes for what it
- * drops. -EOPNOTSUPP, with the property named: hooks of the host without spec->host_hooks, most of spec->extension,
- * block devices, file systems and mount options that are not built. -EINVAL for nonsense. On failure spec is half
- * rewritten: free it.
+ * drops. What is left in spec->extension goes to the agent with it. -EOPNOTSUPP, with the property named: hooks of the
+ * host without spec->host_hooks, block devices, file systems and mount options that are not built. -EINVAL for
+ * nonsense. On failure spec is half rewritten: free it.
  */
 int oci_spec_to_guest(OciSpec *spec, const char *cid, OciShares *ret, char **reterr_message);
 

@@ -350,10 +350,6 @@ static int part_parse(const char *name, const char *text, size_t size, const cha
                 r = spec_from_json(name, object, &spec, reterr_message);
         if (r < 0)
                 return r;
-        if (spec_extension_first(spec))
-                return error_setf(reterr_message, -EOPNOTSUPP, "%s: %s: not supported", name,
-                                  spec_extension_first(spec));
-
         /* An empty object is no object for the parser. */
         if (!spec->spec->process)
                 spec->spec->process = oci_spec_message(spec, &grpc__process__descriptor);

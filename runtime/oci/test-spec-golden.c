@@ -44,6 +44,9 @@ static void dump_value(FILE *f, const char *path, const ProtobufCFieldDescriptor
         case PROTOBUF_C_TYPE_UINT32:
                 fprintf(f, " %" PRIu32 "\n", *(const uint32_t *) member);
                 break;
+        case PROTOBUF_C_TYPE_INT32:
+                fprintf(f, " %" PRIi32 "\n", *(const int32_t *) member);
+                break;
         case PROTOBUF_C_TYPE_INT64:
                 fprintf(f, " %" PRIi64 "\n", *(const int64_t *) member);
                 break;
@@ -65,6 +68,7 @@ static bool is_zero(const ProtobufCFieldDescriptor *d, const void *member)
         case PROTOBUF_C_TYPE_BOOL:
                 return !*(const protobuf_c_boolean *) member;
         case PROTOBUF_C_TYPE_UINT32:
+        case PROTOBUF_C_TYPE_INT32:
                 return *(const uint32_t *) member == 0;
         default:
                 return *(const uint64_t *) member == 0;
@@ -138,6 +142,8 @@ static void compare(const char *name, OciSpec *oci)
         again = ASSERT_NOT_NULL(grpc__spec__unpack(NULL, n, packed));
         dump_message(f, "", &again->base);
         grpc__spec__free_unpacked(again, NULL);
+        if (oci->extension)
+                dump_message(f, "extension", &oci->extension->base);
         ASSERT_OK(fflush(f));
 
         ASSERT_TRUE(asprintf(&path, "%s/%s.golden", TESTDATA, name) > 0);

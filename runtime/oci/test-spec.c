@@ -6,6 +6,7 @@
 #include "basic/fd.h"
 #include "basic/limits.h"
 #include "basic/test.h"
+#include "runtime/oci/spec-extension.h"
 #include "runtime/oci/spec-guest.h"
 #include "runtime/oci/spec-load.h"
 
@@ -168,16 +169,18 @@ TEST(notes)
 /* What Kata's messages have no fields for. */
 TEST(extension)
 {
-        static const char *const refused[][3] = {
+        static const char *const single[][3] = {
                 { ",\"user\":{\"umask\":63}", "", "" },
                 { "", "", ",\"domainname\":\"x\"" },
                 { "", ",\"personality\":{\"domain\":\"LINUX32\"}", "" },
                 { "", ",\"timeOffsets\":{\"monotonic\":{\"secs\":1}}", "" },
                 { "", ",\"resources\":{\"unified\":{\"memory.high\":\"1M\"}}", "" },
+                { ",\"scheduler\":{\"policy\":\"SCHED_BATCH\"}", "", "" },
+                { ",\"ioPriority\":{\"class\":\"IOPRIO_CLASS_BE\"}", "", "" },
         };
         static const char *const names[] = {
                 "process.user.umask", "domainname", "linux.personality", "linux.timeOffsets",
-                "linux.resources.unified",
+                "linux.resources.unified", "process.scheduler", "process.ioPriority",
         };
         _cleanup_free_ char *text = make(
                         ",\"user\":{\"umask\":63},\"ioPriority\":{\"class\":\"IOPRIO_CLASS_BE\",\"priority\":6},"
@@ -215,17 +218,37 @@ TEST(extension)
         ASSERT_OK(load(plain, &oci, NULL));
         ASSERT_NULL(oci->extension);
 
-        for (size_t i = 0; i < ELEMENTSOF(refused); i++) {
-                _cleanup_free_ char *one = make(refused[i][0], refused[i][1], refused[i][2]), *message = NULL;
+        ASSERT_NULL(spec_extension_first(oci));
+        ASSERT_NULL(spec_extension_first(NULL));
+
+        /* All of it goes to the guest, where the agent sees to it. */
+        for (size_t i = 0; i < ELEMENTSOF(single); i++) {
+                _cleanup_free_ char *one = make(single[i][0], single[i][1], single[i][2]);
+                _cleanup_oci_shares_ OciShares shares = {};
                 _cleanup_oci_spec_ OciSpec *spec = NULL;
-                OciShares shares;
 
                 ASSERT_OK(load(one, &spec, NULL));
                 spec->bundle = strdup("/bundle");
-                ASSERT_ERROR(oci_spec_to_guest(spec, "web", &shares, &message), EOPNOTSUPP);
-                ASSERT_CONTAINS(message, names[i]);
-                ASSERT_CONTAINS(message, "not supported");
+                ASSERT_OK(oci_spec_to_guest(spec, "web", &shares, NULL));
+                ASSERT_EQ(spec->notes.n, 0);
+                ASSERT_STREQ(spec_extension_first(spec), names[i]);
         }
+}
+
+/* Numbers of CPUs and devices are the host's, whichever way they come. */
+TEST(unified_for_the_guest)
+{
+        static const char text[] = "{\"unified\":{\"cpuset.cpus\":\"0-1\",\"memory.high\":\"1M\","
+                                   "\"io.max\":\"8:0 rbps=1\",\"hugetlb.2MB.max\":\"1\"}}";
+        _cleanup_oci_spec_ OciSpec *oci = NULL;
+
+        ASSERT_OK(oci_resources_parse("update", text, strlen(text), &oci, NULL));
+        ASSERT_EQ(oci->extension->n_unified, 4);
+        ASSERT_OK(oci_resources_to_guest(oci, NULL));
+        ASSERT_EQ(oci->notes.n, 3);
+        ASSERT_CONTAINS(oci->notes.v[0], "cpuset.cpus");
+        ASSERT_EQ(oci->extension->n_unified, 1);
+        ASSERT_STREQ(oci->extension->unified[0]->key, "memory.high");
 }
 
 TEST(depth)
@@ -388,8 +411,13 @@ TEST(process_alone)
         ASSERT_CONTAINS(message, "exec: process.args: no program");
         ASSERT_ERROR(parse_process("{\"args\":[\"a\"],\"cwd\":\"b\"}", &none, &message), EINVAL);
         ASSERT_CONTAINS(message, "process.cwd");
-        ASSERT_ERROR(parse_process("{\"args\":[\"a\"],\"cwd\":\"/\",\"user\":{\"umask\":7}}", &none, &message),
-                     EOPNOTSUPP);
+        oci = oci_spec_free(oci);
+        ASSERT_OK(parse_process("{\"args\":[\"a\"],\"cwd\":\"/\",\"user\":{\"umask\":7},"
+                                "\"scheduler\":{\"policy\":\"SCHED_IDLE\"}}", &oci, NULL));
+        ASSERT_EQ(oci->extension->umask, 7);
+        ASSERT_STREQ(oci->extension->scheduler->policy, "SCHED_IDLE");
+        ASSERT_ERROR(parse_process("{\"args\":[\"a\"],\"cwd\":\"/\",\"user\":{\"umask\":512}}", &none, &message),
+                     EINVAL);
         ASSERT_CONTAINS(message, "process.user.umask");
         ASSERT_ERROR(parse_process("[]", &none, &message), EINVAL);
 }
@@ -410,7 +438,7 @@ TEST(resources_alone)
 
         ASSERT_OK(oci_resources_parse("update", "{}", 2, &empty, NULL));
         ASSERT_OK(oci_resources_to_guest(empty, NULL));
-        ASSERT_ERROR(oci_resources_parse("update", "{\"unified\":{\"a\":\"b\"}}", 21, &none, &message), EOPNOTSUPP);
+        ASSERT_ERROR(oci_resources_parse("update", "{\"unified\":{\"a\":1}}", 19, &none, &message), EINVAL);
         ASSERT_CONTAINS(message, "linux.resources.unified");
 }
 

@@ -11,6 +11,7 @@
 #include "basic/limits.h"
 #include "basic/log.h"
 #include "proto/agent.pb-c.h"
+#include "runtime/oci/spec-extension.h"
 #include "runtime/sandbox/sandbox-internal.h"
 
 static const char *const stream_names[_STREAM_MAX] = {
@@ -185,15 +186,17 @@ static void on_start_reply(TtrpcClient *client, int error, const char *text, con
 static void on_create_reply(TtrpcClient *client, int error, const char *text, const void *message,
                             void *userdata)
 {
+        _cleanup_free_ char *explained = NULL;
         SandboxContainer *c = userdata;
         Sandbox *s = c->sandbox;
         int r;
 
+        error = agent_explain_extension(error, text, spec_extension_first(c->spec), &explained);
         c->spec = oci_spec_free(c->spec);
         if (s->phase != PHASE_STARTING_CONTAINERS)
                 return;
         if (error < 0) {
-                container_failed(c, "created", error, text);
+                container_failed(c, "created", error, explained ?: text);
                 return;
         }
 
@@ -218,8 +221,8 @@ static void create(SandboxContainer *c)
         int r;
 
         c->phase = CONTAINER_CREATING;
-        r = agent_create_container(s->agent, c->name, c->spec->spec, &stdio, s->node->request_timeout,
-                                   on_create_reply, c);
+        r = agent_create_container(s->agent, c->name, c->spec->spec, c->spec->extension, &stdio,
+                                   s->node->request_timeout, on_create_reply, c);
         if (r < 0)
                 container_failed(c, "created", r, NULL);
 }

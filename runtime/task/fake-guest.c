@@ -55,6 +55,15 @@ static void create_container(void *userdata, TtrpcCall *call, const void *input)
         answer(userdata, call, "CreateContainer", NULL);
 }
 
+/* The same with what the protocol has no field for. */
+static void create_extended(void *userdata, TtrpcCall *call, const void *input)
+{
+        const Kata__Systemd__V1__CreateContainerRequest *q = input;
+
+        note(userdata, "Umask %03o;", q->extension->umask);
+        create_container(userdata, call, q->request);
+}
+
 static void start_container(void *userdata, TtrpcCall *call, const void *input)
 {
         const Grpc__StartContainerRequest *q = input;
@@ -71,6 +80,14 @@ static void exec_process(void *userdata, TtrpcCall *call, const void *input)
              q->process->consolesize ? q->process->consolesize->width : 0,
              q->process->consolesize ? q->process->consolesize->height : 0);
         answer(userdata, call, "ExecProcess", NULL);
+}
+
+static void exec_extended(void *userdata, TtrpcCall *call, const void *input)
+{
+        const Kata__Systemd__V1__ExecProcessRequest *q = input;
+
+        note(userdata, "Umask %03o;", q->extension->umask);
+        exec_process(userdata, call, q->request);
 }
 
 static void signal_process(void *userdata, TtrpcCall *call, const void *input)
@@ -139,6 +156,14 @@ static void update_container(void *userdata, TtrpcCall *call, const void *input)
         answer(userdata, call, "UpdateContainer", NULL);
 }
 
+static void update_extended(void *userdata, TtrpcCall *call, const void *input)
+{
+        const Kata__Systemd__V1__UpdateContainerRequest *q = input;
+
+        note(userdata, "Unified %s;", q->extension->unified[0]->key);
+        update_container(userdata, call, q->request);
+}
+
 static void stats_container(void *userdata, TtrpcCall *call, const void *input)
 {
         Grpc__StatsContainerResponse a = GRPC__STATS_CONTAINER_RESPONSE__INIT;
@@ -183,9 +208,14 @@ void fake_guest_oom(FakeGuest *g, const char *id)
         ttrpc_call_reply(TAKE_PTR(g->oom), &a.base);
 }
 
-static const char *const service_names[] = { "grpc.AgentService", "kata.systemd.v1.AgentExtension", NULL };
+#define EXTENSION "kata.systemd.v1.AgentExtension"
+
+static const char *const service_names[] = { "grpc.AgentService", EXTENSION, NULL };
 
 static const TtrpcMethod methods[] = {
+        { "CreateContainer", &kata__systemd__v1__create_container_request__descriptor, create_extended, EXTENSION },
+        { "ExecProcess", &kata__systemd__v1__exec_process_request__descriptor, exec_extended, EXTENSION },
+        { "UpdateContainer", &kata__systemd__v1__update_container_request__descriptor, update_extended, EXTENSION },
         { "CreateContainer", &grpc__create_container_request__descriptor, create_container },
         { "StartContainer", &grpc__start_container_request__descriptor, start_container },
         { "ExecProcess", &grpc__exec_process_request__descriptor, exec_process },

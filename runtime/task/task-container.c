@@ -11,6 +11,7 @@
 #include "proto/agent.pb-c.h"
 #include "proto/task-events.pb-c.h"
 #include "proto/task-types.h"
+#include "runtime/oci/spec-extension.h"
 #include "runtime/oci/spec-guest.h"
 #include "runtime/task/task-internal.h"
 #include "runtime/task/task-stats.h"
@@ -119,14 +120,16 @@ static void on_created(TaskOp *op, int error, const char *text, const void *mess
         Containerd__Task__V2__CreateTaskResponse answer = CONTAINERD__TASK__V2__CREATE_TASK_RESPONSE__INIT;
         Containerd__Events__TaskCreate e = CONTAINERD__EVENTS__TASK_CREATE__INIT;
         Containerd__Events__TaskIO io = CONTAINERD__EVENTS__TASK_IO__INIT;
+        _cleanup_free_ char *explained = NULL;
         TaskProcess *p = op->process;
         Task *task = p->task;
         TaskService *service = task->service;
         TtrpcCall *call;
 
+        error = agent_explain_extension(error, text, spec_extension_first(p->spec), &explained);
         p->spec = oci_spec_free(p->spec);
         if (error < 0 || p->phase != TASK_CREATING)
-                return create_failed(task, error < 0 ? error : -ECONNRESET, text);
+                return create_failed(task, error < 0 ? error : -ECONNRESET, explained ?: text);
 
         p->phase = TASK_CREATED;
         task_state_save(service);
@@ -158,8 +161,9 @@ static void on_connected(TaskIo *io, int error, const char *text, void *userdata
         op = task_op_new(p, NULL, on_created);
         if (!op)
                 return create_failed(task, -ENOMEM, NULL);
-        (void) TASK_OP_SEND(op, agent_create_container(task_agent(service), task->id, p->spec->spec, &stdio,
-                                                       service->host.request_timeout, task_op_reply, op));
+        (void) TASK_OP_SEND(op, agent_create_container(task_agent(service), task->id, p->spec->spec,
+                                                       p->spec->extension, &stdio, service->host.request_timeout,
+                                                       task_op_reply, op));
 }
 
 void task_container_create(TaskService *service, TtrpcCall *call,
@@ -315,6 +319,15 @@ void task_container_pause(Task *task, TtrpcCall *call, bool pause)
 
 /* --- limits and numbers --- */
 
+static void on_updated(TaskOp *op, int error, const char *text, const void *message)
+{
+        _cleanup_free_ char *explained = NULL;
+
+        /* Nothing else of an extension is about resources. */
+        error = agent_explain_extension(error, text, "linux.resources.unified", &explained);
+        task_op_answer(op, error, explained ?: text, message);
+}
+
 void task_container_update(Task *task, TtrpcCall *call, const Google__Protobuf__Any *resources)
 {
         TaskService *service = task->service;
@@ -338,11 +351,11 @@ void task_container_update(Task *task, TtrpcCall *call, const Google__Protobuf__
         for (size_t i = 0; i < spec->notes.n; i++)
                 log_notice("Container '%s': %s", task->id, spec->notes.v[i]);
 
-        op = task_op_new(&task->init, call, task_op_answer);
+        op = task_op_new(&task->init, call, on_updated);
         if (!op)
                 return ttrpc_call_fail_errno(call, -ENOMEM, NULL);
         parsed = spec->spec->linux->resources ? spec->spec->linux->resources : &empty;
-        (void) TASK_OP_SEND(op, agent_update_container(task_agent(service), task->id, parsed,
+        (void) TASK_OP_SEND(op, agent_update_container(task_agent(service), task->id, parsed, spec->extension,
                                                        service->host.request_timeout, task_op_reply, op));
 }
 

@@ -8,6 +8,7 @@
 #include "proto/agent.pb-c.h"
 #include "proto/task-events.pb-c.h"
 #include "proto/task-types.h"
+#include "runtime/oci/spec-extension.h"
 #include "runtime/oci/spec-guest.h"
 #include "runtime/task/task-internal.h"
 
@@ -108,12 +109,14 @@ void task_exec_create(Task *task, TtrpcCall *call, const Containerd__Task__V2__E
 
 static void on_exec_started(TaskOp *op, int error, const char *text, const void *message)
 {
+        _cleanup_free_ char *explained = NULL;
         TaskProcess *p = op->process;
 
+        error = agent_explain_extension(error, text, spec_extension_first(p->spec), &explained);
         p->spec = oci_spec_free(p->spec);
         p->spec_text = mfree(p->spec_text);
         if (error < 0)
-                return task_process_start_failed(p, error, text);
+                return task_process_start_failed(p, error, explained ?: text);
 
         task_process_started(p);
         if (p->phase == TASK_RUNNING)
@@ -144,8 +147,9 @@ static void on_connected(TaskIo *io, int error, const char *text, void *userdata
         if (!op)
                 return task_process_start_failed(p, -ENOMEM, NULL);
         /* The request is built before this returns; an error may have freed the spec. */
-        if (TASK_OP_SEND(op, agent_exec_process(task_agent(service), p->task->id, p->exec_id, process, &stdio,
-                                                service->host.request_timeout, task_op_reply, op)) >= 0)
+        if (TASK_OP_SEND(op, agent_exec_process(task_agent(service), p->task->id, p->exec_id, process,
+                                                p->spec->extension, &stdio, service->host.request_timeout,
+                                                task_op_reply, op)) >= 0)
                 process->consolesize = NULL;
 }
 

@@ -86,6 +86,58 @@ TEST(further_processes)
         world_done(&w);
 }
 
+/* What Kata's messages have no field for; and an agent that has the messages alone. */
+TEST(extension)
+{
+        static const char json[] = "{\"args\":[\"/bin/id\"],\"cwd\":\"/\",\"user\":{\"umask\":63}}";
+        static const char unified[] = "{\"unified\":{\"memory.high\":\"1M\"}}";
+        Containerd__Task__V2__UpdateTaskRequest update = CONTAINERD__TASK__V2__UPDATE_TASK_REQUEST__INIT;
+        Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
+        World w;
+
+        world_init(&w);
+        w.more = ",\"user\":{\"umask\":23}";
+        write_bundle(&w, false);
+        w.guest.fail_method = "CreateContainer";
+        w.guest.fail_code = TTRPC_UNIMPLEMENTED;
+        w.guest.fail_text = "unknown service 'kata.systemd.v1.AgentExtension' (method 'CreateContainer')";
+        ASSERT_ERROR(task_create(&w, "web", false, "/dev/null"), EOPNOTSUPP);
+        ASSERT_CONTAINS(w.text, "container web can not be created: process.user.umask needs an agent with ");
+        ASSERT_CONTAINS(w.shares, "-web.");
+        ASSERT_NULL(task_state(&w, "web", ""));
+
+        w.guest.fail_method = NULL;
+        w.guest.log[0] = '\0';
+        run_container(&w, "web", "/dev/null");
+        ASSERT_TRUE(startswith(w.guest.log, "Umask 027;Create web "));
+
+        w.guest.log[0] = '\0';
+        ASSERT_OK(task_exec(&w, "web", "e1", false, json));
+        ASSERT_OK(task_start(&w, "web", "e1"));
+        ASSERT_STREQ(w.guest.log, "Umask 077;Exec web e1 /bin/id 0x0;");
+        /* What upstream's agent says. */
+        ASSERT_OK(task_exec(&w, "web", "e2", false, json));
+        w.guest.fail_method = "ExecProcess";
+        w.guest.fail_code = TTRPC_INVALID_ARGUMENT;
+        w.guest.fail_text = "kata.systemd.v1.AgentExtension service does not exist";
+        ASSERT_TRUE(task_start(&w, "web", "e2") < 0);
+        ASSERT_CONTAINS(w.text, "process.user.umask needs an agent with ");
+
+        w.guest.log[0] = '\0';
+        update.id = S("web");
+        update.resources = &any;
+        any.type_url = S("types.containerd.io/opencontainers/runtime-spec/1/LinuxResources");
+        any.value = (ProtobufCBinaryData) { .len = strlen(unified), .data = (uint8_t *) S(unified) };
+        ASSERT_OK(task_call(&w, "Update", &update.base, &NONE));
+        ASSERT_STREQ(w.guest.log, "Unified memory.high;Update web -1;");
+        w.guest.fail_method = "UpdateContainer";
+        w.guest.fail_code = TTRPC_UNIMPLEMENTED;
+        w.guest.fail_text = "unknown method 'UpdateContainer' of service 'kata.systemd.v1.AgentExtension'";
+        ASSERT_ERROR(task_call(&w, "Update", &update.base, &NONE), EOPNOTSUPP);
+        ASSERT_CONTAINS(w.text, "linux.resources.unified needs an agent with ");
+        world_done(&w);
+}
+
 TEST(terminal)
 {
         static const char json[] = "{\"args\":[\"/bin/sh\"],\"cwd\":\"/\",\"terminal\":true}";

@@ -76,10 +76,10 @@ void write_bundle(World *w, bool terminal)
 
         ASSERT_TRUE(asprintf(&path, "%s/config.json", w->bundle) > 0);
         ASSERT_TRUE(asprintf(&text, "{\"ociVersion\":\"1.0.2\",\"process\":{\"terminal\":%s,\"args\":[\"/bin/sh\"],"
-                             "\"cwd\":\"/\"},\"root\":{\"path\":\"rootfs\"},\"linux\":{},\"mounts\":["
+                             "\"cwd\":\"/\"%s},\"root\":{\"path\":\"rootfs\"},\"linux\":{},\"mounts\":["
                              "{\"destination\":\"/data\",\"type\":\"bind\",\"source\":\"/srv\","
                              "\"options\":[\"rbind\",\"ro\"]}]}",
-                             terminal ? "true" : "false") > 0);
+                             terminal ? "true" : "false", strempty(w->more)) > 0);
         ASSERT_OK(write_file_atomic(path, text, strlen(text), 0600));
 }
 

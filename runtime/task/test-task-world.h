@@ -22,6 +22,7 @@ typedef struct World {
         TaskService *service;
         TtrpcClient *client;
         char bundle[80], shares[1024];
+        const char *more;               /* of process, in write_bundle(): ",\"KEY\":..." */
         unsigned shutdowns, changes;
         char why[128];
         bool share_fails;

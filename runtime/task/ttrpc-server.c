@@ -299,10 +299,11 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* --- calls --- */
 
-static const TtrpcMethod *find_method(const TtrpcService *s, const char *name)
+static const TtrpcMethod *find_method(const TtrpcService *s, const char *service, const char *name)
 {
         for (size_t i = 0; i < s->n_methods; i++)
-                if (streq(s->methods[i].name, name))
+                if (streq(s->methods[i].name, name) &&
+                    (!s->methods[i].service || streq(s->methods[i].service, service)))
                         return &s->methods[i];
 
         return NULL;
@@ -327,7 +328,7 @@ static void call_run(TtrpcCall *call, const Ttrpc__Request *envelope)
         if (!service_is_known(service, envelope->service))
                 return ttrpc_call_fail(call, TTRPC_UNIMPLEMENTED, "unknown service '%s' (method '%s')",
                                        envelope->service, envelope->method);
-        method = find_method(service, envelope->method);
+        method = find_method(service, envelope->service, envelope->method);
         if (!method)
                 return ttrpc_call_fail(call, TTRPC_UNIMPLEMENTED, "unknown method '%s' of service '%s'",
                                        envelope->method, envelope->service);

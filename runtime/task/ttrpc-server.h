@@ -26,6 +26,7 @@ typedef struct TtrpcMethod {
         const char *name;
         const ProtobufCMessageDescriptor *input;
         TtrpcMethodHandler handler;
+        const char *service;            /* under this name alone; NULL: under each */
 } TtrpcMethod;
 
 /* All pointers must outlive the server. */

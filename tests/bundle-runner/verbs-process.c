@@ -211,18 +211,27 @@ static int make_process(const Options *o, OciSpec *oci, Grpc__Process **ret, cha
         return 0;
 }
 
-static int exec_in_agent(Opened *c, const char *exec_id, Grpc__Process *process, const Relay *relay,
-                         char **reterr_message)
+/* of_container: what the configuration says of its process, for one that is made of that. */
+static int exec_in_agent(Opened *c, const char *exec_id, Grpc__Process *process, const AgentExtension *of_container,
+                         const Relay *relay, char **reterr_message)
 {
-        Grpc__ExecProcessRequest q = GRPC__EXEC_PROCESS_REQUEST__INIT;
+        AgentExtension extension = KATA__SYSTEMD__V1__SPEC_EXTENSION__INIT;
+        const AgentStdio stdio = {
+                relay->ports[RELAY_STDIN], relay->ports[RELAY_STDOUT], relay->ports[RELAY_STDERR],
+        };
+        Session *s = c->session;
+        int r;
 
-        q.container_id = c->record.id;
-        q.exec_id = UNCONST(exec_id);
-        q.process = process;
-        q.stdin_port = relay->ports[RELAY_STDIN];
-        q.stdout_port = relay->ports[RELAY_STDOUT];
-        q.stderr_port = relay->ports[RELAY_STDERR];
-        return call(c->session, "ExecProcess", &q.base, reterr_message);
+        if (of_container) {
+                extension.has_umask = of_container->has_umask;
+                extension.umask = of_container->umask;
+                extension.scheduler = of_container->scheduler;
+                extension.io_priority = of_container->io_priority;
+        }
+        session_begin(s, NULL, NULL);
+        r = agent_exec_process(session_client(s), c->record.id, exec_id, process, &extension, &stdio, CALL_TIMEOUT,
+                               session_on_reply, s);
+        return session_finish(s, r, reterr_message);
 }
 
 int verb_exec(const Options *o, char **reterr_message)
@@ -254,7 +263,8 @@ int verb_exec(const Options *o, char **reterr_message)
                 return r;
 
         snprintf(exec_id, sizeof(exec_id), "exec-%d", (int) getpid());
-        r = exec_in_agent(&c, exec_id, process, &relay, reterr_message);
+        r = exec_in_agent(&c, exec_id, process, o->process ? NULL : oci->extension, &relay,
+                          reterr_message);
         if (r >= 0)
                 r = relay_start(&relay);
         if (r < 0 || o->detach)

@@ -14,9 +14,6 @@
 #include "basic/fd.h"
 #include "tests/bundle-runner/bundle.h"
 #include "tests/bundle-runner/launch.h"
-#include "proto/agent.pb-c.h"
-#include "proto/empty.pb-c.h"
-#include "proto/extension.pb-c.h"
 #include "tests/bundle-runner/relay.h"
 #include "runtime/agent-client/agent.h"
 #include "runtime/oci/json-parse.h"
@@ -79,8 +76,9 @@ static int fill_record(Record *record, const Options *o, const OciSpec *oci)
 
 static int create_in_agent(Session *s, const char *id, const OciSpec *oci, const Relay *relay, char **reterr_message)
 {
-        Kata__Systemd__V1__CreateContainerRequest extended = KATA__SYSTEMD__V1__CREATE_CONTAINER_REQUEST__INIT;
-        Grpc__CreateContainerRequest q = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+        const AgentStdio stdio = {
+                relay->ports[RELAY_STDIN], relay->ports[RELAY_STDOUT], relay->ports[RELAY_STDERR],
+        };
         int r;
 
         session_begin(s, NULL, NULL);
@@ -89,21 +87,9 @@ static int create_in_agent(Session *s, const char *id, const OciSpec *oci, const
         if (r < 0)
                 return r;
 
-        q.container_id = q.exec_id = (char *) (uintptr_t) id;
-        q.oci = oci->spec;
-        q.stdin_port = relay->ports[RELAY_STDIN];
-        q.stdout_port = relay->ports[RELAY_STDOUT];
-        q.stderr_port = relay->ports[RELAY_STDERR];
-        extended.request = &q;
-        extended.extension = oci->extension;
         session_begin(s, NULL, NULL);
-        if (oci->extension)
-                r = ttrpc_client_call(session_client(s), "kata.systemd.v1.AgentExtension", "CreateContainer",
-                                      &extended.base, &google__protobuf__empty__descriptor, HOOKS_TIMEOUT,
-                                      session_on_reply, s);
-        else
-                r = ttrpc_client_call(session_client(s), "grpc.AgentService", "CreateContainer", &q.base,
-                                      &google__protobuf__empty__descriptor, HOOKS_TIMEOUT, session_on_reply, s);
+        r = agent_create_container(session_client(s), id, oci->spec, oci->extension, &stdio, HOOKS_TIMEOUT,
+                                   session_on_reply, s);
         return session_finish(s, r, reterr_message);
 }
 

@@ -139,8 +139,47 @@ user_namespace() {
         assert_eq "$(stat -c %u "$T_WORK/oci5/rootfs/mine")" 100000 'owner on the host'
 }
 
+# What Kata's messages have no field for and the agent's extension has.
+properties() {
+        local words
+        # shellcheck disable=SC2016
+        words='echo umask $(umask) domain $(cat /proc/sys/kernel/domainname) machine $(uname -m)
+                echo policy $(cut -d" " -f41 /proc/$$/stat) nice $(cut -d" " -f19 /proc/$$/stat) io $(ionice -p $$)
+                read up rest </proc/uptime; echo up $((${up%.*} > 10000000)) high $(cat /sys/fs/cgroup/memory.high)'
+        bundle oci6 "$words; exec sleep 1000" '.process.user.umask = 23 | .domainname = "example.org"
+                | .linux.personality = { domain: "LINUX32" } | .process.scheduler = { policy: "SCHED_BATCH", nice: 5 }
+                | .process.ioPriority = { class: "IOPRIO_CLASS_BE", priority: 6 }
+                | .linux.namespaces += [{ type: "time" }] | .linux.timeOffsets.boottime = { secs: 10000000, nanosecs: 0 }
+                | .linux.resources.unified = { "memory.high": "50003968", "cpuset.cpus": "0-63" }'
+        "$RT" run --detach --bundle "$T_WORK/oci6" oci6 </dev/null >"$T_WORK/out" 2>"$T_WORK/err" ||
+                fail "not started: $(cat "$T_WORK/err")"
+        wait_for 20 "its words" grep -q '^up' "$T_WORK/out"
+        assert_match "$(cat "$T_WORK/out")" 'umask 0027 domain example.org machine i686'
+        assert_match "$(cat "$T_WORK/out")" 'policy 3 nice 5 io best-effort: prio 6'
+        assert_match "$(cat "$T_WORK/out")" 'up 1 high 50003968'
+        # A further process is made of the same configuration; one with words of its own has what they say.
+        assert_status 0 "$RT" exec oci6 /bin/sh -c "$words"
+        assert_match "$RUN_OUTPUT" 'umask 0027 domain example.org machine i686'
+        assert_match "$RUN_OUTPUT" 'policy 3 nice 5 io best-effort: prio 6'
+        assert_match "$RUN_OUTPUT" 'up 1 high'
+        jq -n --arg words "$words" '{cwd: "/", args: ["/bin/sh", "-c", $words], env: ["PATH=/bin"], scheduler: {policy: "SCHED_IDLE"},
+                user: {uid: 0, gid: 0, umask: 63}}' >"$T_WORK/process"
+        assert_status 0 "$RT" exec --process "$T_WORK/process" oci6
+        assert_match "$RUN_OUTPUT" 'umask 0077 domain example.org machine i686'
+        assert_match "$RUN_OUTPUT" 'policy 5 '
+        jq -n '{unified: {"memory.high": "60002304"}}' >"$T_WORK/resources"
+        assert_status 0 "$RT" update --resources "$T_WORK/resources" oci6
+        assert_status 0 "$RT" exec oci6 /bin/cat /sys/fs/cgroup/memory.high
+        assert_contains "$RUN_OUTPUT" 60002304
+        jq -n '{unified: {"cgroup.procs": "1"}}' >"$T_WORK/resources"
+        assert_fails "$RT" update --resources "$T_WORK/resources" oci6
+        assert_contains "$RUN_OUTPUT" "'cgroup.procs' is no file of a controller"
+        assert_status 0 "$RT" delete --force oci6
+}
+
 t "life of a container" life
 t_live "exit codes and errors of run" exit_codes
 t "further processes" execs
 t_live "delete --force" forced
 t_live "a user namespace" user_namespace
+t_live "properties of the agent's extension" properties
