@@ -79,7 +79,26 @@ static void on_deadline(LoopSource *source, void *userdata)
         finish(worker, -ETIMEDOUT, NULL);
 }
 
-static void _noreturn_ run_child(int fd, WorkerFunc func, void *func_data)
+/* Leaves the result pipe as 3, and what is to be kept from WORKER_KEPT_FD on. */
+static int arrange_fds(int fd, const int *fds, size_t n_fds)
+{
+        const int end = WORKER_KEPT_FD + (int) n_fds;
+        int parked[WORKER_KEPT_MAX];
+
+        for (size_t i = 0; i < n_fds; i++) {
+                parked[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, end);
+                if (parked[i] < 0)
+                        return negative_errno();
+        }
+        if (fd != 3 && dup3(fd, 3, O_CLOEXEC) < 0)
+                return negative_errno();
+        for (size_t i = 0; i < n_fds; i++)
+                if (dup3(parked[i], WORKER_KEPT_FD + (int) i, O_CLOEXEC) < 0)
+                        return negative_errno();
+        return syscall(SYS_close_range, (unsigned) end, ~0U, 0) < 0 ? negative_errno() : 0;
+}
+
+static void _noreturn_ run_child(int fd, const int *fds, size_t n_fds, WorkerFunc func, void *func_data)
 {
         _cleanup_free_ char *message = NULL;
         WorkerResult result = {};
@@ -93,26 +112,25 @@ static void _noreturn_ run_child(int fd, WorkerFunc func, void *func_data)
         (void) sigprocmask(SIG_SETMASK, &none, NULL);
 
         /* Copies of stdio pipes held here would delay a container's end of file. */
-        if (fd != 3)
-                fd = dup3(fd, 3, O_CLOEXEC);
-        if (fd < 0 || syscall(SYS_close_range, 4, ~0U, 0) < 0)
+        if (arrange_fds(fd, fds, n_fds) < 0)
                 _exit(EXIT_FAILURE);
 
         result.error = func(func_data, &message);
         if (message)
                 snprintf(result.text, sizeof(result.text), "%s", message);
         /* Below PIPE_BUF: written as a whole. */
-        _exit(write_full(fd, &result, sizeof(result)) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+        _exit(write_full(3, &result, sizeof(result)) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
-int worker_start(Worker **ret, Loop *loop, WorkerFunc func, void *func_data, usec_t timeout,
-                 WorkerDone done, void *done_data)
+int worker_start_keeping(Worker **ret, Loop *loop, WorkerFunc func, void *func_data, const int *fds, size_t n_fds,
+                         usec_t timeout, WorkerDone done, void *done_data)
 {
         _cleanup_(pidref_done) PidRef child = PIDREF_NULL;
         Worker *worker;
         int p[2], r;
         pid_t pid;
 
+        assert(n_fds <= WORKER_KEPT_MAX);
         worker = new0(Worker, 1);
         if (!worker)
                 return -ENOMEM;
@@ -133,7 +151,7 @@ int worker_start(Worker **ret, Loop *loop, WorkerFunc func, void *func_data, use
                 goto fail;
         }
         if (pid == 0)
-                run_child(p[1], func, func_data);
+                run_child(p[1], fds, n_fds, func, func_data);
         safe_close(p[1]);
 
         r = pidref_set(&child, pid);
@@ -161,6 +179,12 @@ int worker_start(Worker **ret, Loop *loop, WorkerFunc func, void *func_data, use
 fail:
         worker_free(worker);
         return r;
+}
+
+int worker_start(Worker **ret, Loop *loop, WorkerFunc func, void *func_data, usec_t timeout,
+                 WorkerDone done, void *done_data)
+{
+        return worker_start_keeping(ret, loop, func, func_data, NULL, 0, timeout, done, done_data);
 }
 
 Worker *worker_cancel(Worker *worker)

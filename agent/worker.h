@@ -24,5 +24,14 @@ typedef void (*WorkerDone)(int error, const char *message, void *userdata);
 int worker_start(Worker **ret, Loop *loop, WorkerFunc func, void *func_data, usec_t timeout,
                  WorkerDone done, void *done_data);
 
+/*
+ * The same with further descriptors, at most WORKER_KEPT_MAX, which the child has from WORKER_KEPT_FD on, in their
+ * order. fds stay the caller's.
+ */
+#define WORKER_KEPT_FD 4
+#define WORKER_KEPT_MAX 64U
+int worker_start_keeping(Worker **ret, Loop *loop, WorkerFunc func, void *func_data, const int *fds, size_t n_fds,
+                         usec_t timeout, WorkerDone done, void *done_data);
+
 /* Kills the child; done is not called. It is reaped later. */
 Worker *worker_cancel(Worker *worker);
