@@ -26,6 +26,8 @@
 /* Until they are joined. */
 #define IPC_FD (SYNC_FD + 1)
 #define UTS_FD (SYNC_FD + 2)
+/* Until the root is entered. */
+#define IDMAP_FD (SYNC_FD + 3)
 /* Where descriptors wait while 0..3 are being filled. */
 #define FD_PARKING 16
 
@@ -174,7 +176,7 @@ static int join_namespaces(const ContainerPlan *plan, char **reterr_message)
                 return error_setf(reterr_message, r, "namespaces of the sandbox: %s", strerror(-r));
         }
 
-        return close_range(SYNC_FD + 1, ~0U, 0) < 0 ? negative_errno() : 0;
+        return close_range(IPC_FD, UTS_FD, 0) < 0 ? negative_errno() : 0;
 }
 
 static int set_up_namespaces(const ContainerPlan *plan, char **reterr_message)
@@ -288,8 +290,10 @@ static int set_up(const ChildContext *c, Strv *ret_env, char **ret_program, char
         if (r >= 0)
                 r = write_attributes(plan, reterr_message);
         if (r >= 0)
-                r = rootfs_enter(plan, c->cgroup_path, run_early_hooks, (void *) (uintptr_t) c->hooks,
+                r = rootfs_enter(plan, c->cgroup_path, IDMAP_FD, run_early_hooks, (void *) (uintptr_t) c->hooks,
                                  reterr_message);
+        if (r >= 0 && close_range(SYNC_FD + 1, ~0U, 0) < 0)
+                r = negative_errno();
         if (r >= 0)
                 r = send_root();
         if (r >= 0)
@@ -345,7 +349,7 @@ _noreturn_ void child_execute(const ProcessPlan *process, const char *program, c
 
 void container_child_run(const ChildContext *context)
 {
-        const int extra[] = { context->ipc_fd, context->uts_fd };
+        const int extra[] = { context->ipc_fd, context->uts_fd, context->idmap_fd };
         char *message = NULL, *program = NULL;
         Strv env = {};
         int r;

@@ -40,6 +40,7 @@ typedef struct ChildContext {
         ContainerIo io;
         int sync_fd;
         int ipc_fd, uts_fd;     /* for plan->joined */
+        int idmap_fd;           /* where id-mapped mounts come from; -EBADF: there are none */
         const HookSet *hooks;
 } ChildContext;
 

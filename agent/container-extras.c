@@ -80,6 +80,7 @@ static const char *find_property(const Kata__Systemd__V1__SpecExtension *in, boo
         return !isempty(in->domainname)        ? "domainname"
                : in->personality               ? "personality"
                : in->n_time_offsets > 0        ? "timeOffsets"
+               : in->n_mount_mappings > 0      ? "a mount's mapping"
                : unified && in->n_unified > 0  ? "unified"
                : process && in->has_umask      ? "umask"
                : process && in->io_priority    ? "ioPriority"

@@ -37,8 +37,8 @@ typedef struct ContainerExtras {
 void container_extras_done(ContainerExtras *extras);
 
 /*
- * Without unified, which belongs to the cgroup. namespaces: CLONE_NEW* of the container. *ret is untouched on
- * failure.
+ * Without unified, which belongs to the cgroup, and the mappings of mounts. namespaces: CLONE_NEW* of the container.
+ * *ret is untouched on failure.
  */
 int container_extras_parse(ContainerExtras *ret, const Kata__Systemd__V1__SpecExtension *extension,
                            uint64_t namespaces, char **reterr_message);

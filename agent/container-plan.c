@@ -169,7 +169,7 @@ static int parse_mounts(ContainerPlan *plan, const Grpc__Spec *spec, char **rete
                 return -ENOMEM;
 
         /* Slot 0 is for a /dev of our own, in case the configuration has none. */
-        plan->n_mounts = 1;
+        plan->n_mounts = plan->first_mount = 1;
         for (size_t i = 0; i < spec->n_mounts; i++) {
                 const Grpc__Mount *m = spec->mounts[i];
                 MountEntry *entry = &plan->mounts[plan->n_mounts];
@@ -186,6 +186,7 @@ static int parse_mounts(ContainerPlan *plan, const Grpc__Spec *spec, char **rete
         plan->make_devices = !dev || dev->kind != MOUNT_KIND_BIND;
         if (dev) {
                 plan->n_mounts--;
+                plan->first_mount = 0;
                 memmove(plan->mounts, plan->mounts + 1, plan->n_mounts * sizeof(*plan->mounts));
                 return 0;
         }
@@ -475,14 +476,70 @@ static int check_domainname(const ContainerPlan *plan, char **reterr_message)
         return 0;
 }
 
+static int add_id_maps(ContainerPlan *plan, const Kata__Systemd__V1__SpecExtension *extension,
+                       char **reterr_message)
+{
+        for (size_t i = 0; i < extension->n_mount_mappings; i++) {
+                const Kata__Systemd__V1__MountMappings *m = extension->mount_mappings[i];
+                int r;
+
+                if (m->mount >= plan->n_mounts - plan->first_mount)
+                        return error_setf(reterr_message, -EINVAL, "id mappings of mount %u, and there are %zu mounts",
+                                          m->mount, plan->n_mounts - plan->first_mount);
+                r = mount_entry_set_maps(&plan->mounts[plan->first_mount + m->mount], m->uid_mappings,
+                                         m->n_uid_mappings, m->gid_mappings, m->n_gid_mappings, reterr_message);
+                if (r < 0)
+                        return r;
+        }
+
+        return 0;
+}
+
+/* Without mappings of its own such a mount has those of the container's user namespace (config.md, idmap). */
+static int complete_id_maps(ContainerPlan *plan, char **reterr_message)
+{
+        for (size_t i = 0; i < plan->n_mounts; i++) {
+                MountEntry *entry = &plan->mounts[i];
+                int r;
+
+                if (!entry->idmap || entry->uid_map.n > 0)
+                        continue;
+                if (!(plan->namespaces & CLONE_NEWUSER))
+                        return error_setf(reterr_message, -EINVAL, "mount '%s': no id mappings, neither of the mount "
+                                          "nor of a user namespace", entry->destination);
+                r = id_map_copy(&entry->uid_map, &plan->uid_map);
+                if (r >= 0)
+                        r = id_map_copy(&entry->gid_map, &plan->gid_map);
+                if (r < 0)
+                        return r;
+        }
+
+        return 0;
+}
+
+bool container_plan_has_idmaps(const ContainerPlan *plan)
+{
+        for (size_t i = 0; i < plan->n_mounts; i++)
+                if (plan->mounts[i].idmap)
+                        return true;
+
+        return false;
+}
+
 int container_plan_extend(ContainerPlan *plan, const Kata__Systemd__V1__SpecExtension *extension,
                           char **reterr_message)
 {
         int r;
 
+        if (!extension)
+                return complete_id_maps(plan, reterr_message);
         r = container_extras_parse(&plan->extras, extension, plan->namespaces, reterr_message);
         if (r >= 0)
                 r = check_domainname(plan, reterr_message);
+        if (r >= 0)
+                r = add_id_maps(plan, extension, reterr_message);
+        if (r >= 0)
+                r = complete_id_maps(plan, reterr_message);
         if (r < 0)
                 return r;
         /* Made by the child: see extras_enter_time(). */

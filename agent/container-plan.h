@@ -33,6 +33,7 @@ typedef struct ContainerPlan {
 
         MountEntry *mounts;
         size_t n_mounts;
+        size_t first_mount;             /* of the configuration: before it is what we have added */
         bool make_devices;              /* /dev is ours, not a bind mount */
         DeviceNode *devices;            /* defaults and the configuration's */
         size_t n_devices;
@@ -52,11 +53,17 @@ typedef struct ContainerPlan {
 
 int container_plan_new(ContainerPlan **ret, const char *id, const Grpc__Spec *spec,
                        char **reterr_message);
-/* What the messages of the Kata protocol can not say; on failure plan is to be freed. */
+/*
+ * What the messages of the Kata protocol can not say, NULL for nothing, and what can be checked only then; on failure
+ * plan is to be freed.
+ */
 int container_plan_extend(ContainerPlan *plan, const Kata__Systemd__V1__SpecExtension *extension,
                           char **reterr_message);
 ContainerPlan *container_plan_free(ContainerPlan *plan);
 DEFINE_CLEANUP_FUNC(ContainerPlan *, container_plan_free)
+
+/* Some mount is id-mapped: see idmap-mounts.h. */
+bool container_plan_has_idmaps(const ContainerPlan *plan);
 
 /*
  * Puts namespaces of the sandbox (offered: CLONE_NEW*) in place of own ones. The pid namespace always; ipc and

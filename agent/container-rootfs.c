@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "agent/idmap-mounts.h"
 #include "basic/root-path.h"
 #include "basic/error.h"
 
@@ -26,8 +27,7 @@ static int open_guest_dir(const char *path)
         return fd < 0 ? negative_errno() : fd;
 }
 
-/* From here on nothing that happens in this namespace reaches the agent's. */
-static int separate(void)
+int rootfs_separate(void)
 {
         struct mount_attr attr = { .propagation = MS_SLAVE };
 
@@ -70,7 +70,7 @@ static bool dev_is_readonly(const ContainerPlan *plan)
         return readonly;
 }
 
-static int make_mounts(const ContainerPlan *plan, int root_fd, const char *cgroup_path,
+static int make_mounts(const ContainerPlan *plan, int root_fd, const char *cgroup_path, int idmap_fd,
                        char **reterr_message)
 {
         _cleanup_close_ int cgroup_fd = -EBADF;
@@ -84,12 +84,18 @@ static int make_mounts(const ContainerPlan *plan, int root_fd, const char *cgrou
         }
 
         for (size_t i = 0; i < plan->n_mounts; i++) {
+                _cleanup_close_ int tree_fd = -EBADF;
                 MountEntry entry = plan->mounts[i];
                 int r;
 
+                if (entry.idmap) {
+                        tree_fd = idmap_mounts_receive(idmap_fd, reterr_message);
+                        if (tree_fd < 0)
+                                return error_prefixf(reterr_message, tree_fd, "mount '%s'", entry.destination);
+                }
                 if (plan->make_devices && streq(entry.destination, "/dev"))
                         entry.attr_set &= ~(uint64_t) MOUNT_ATTR_RDONLY;
-                r = mount_entry_apply(&entry, root_fd, cgroup_fd, reterr_message);
+                r = mount_entry_apply(&entry, root_fd, cgroup_fd, tree_fd, reterr_message);
                 if (r < 0)
                         return r;
         }
@@ -260,14 +266,14 @@ static int make_cwd(const ContainerPlan *plan, int root_fd, char **reterr_messag
         return 0;
 }
 
-int rootfs_enter(const ContainerPlan *plan, const char *cgroup_path,
+int rootfs_enter(const ContainerPlan *plan, const char *cgroup_path, int idmap_fd,
                  int (*before_pivot)(void *userdata, char **reterr_message), void *userdata,
                  char **reterr_message)
 {
         _cleanup_close_ int root_fd = -EBADF;
         int r;
 
-        r = separate();
+        r = rootfs_separate();
         if (r < 0)
                 return error_setf(reterr_message, r, "cannot separate the mount namespace: %s",
                                   strerror(-r));
@@ -276,7 +282,7 @@ int rootfs_enter(const ContainerPlan *plan, const char *cgroup_path,
         if (root_fd < 0)
                 return root_fd;
 
-        r = make_mounts(plan, root_fd, cgroup_path, reterr_message);
+        r = make_mounts(plan, root_fd, cgroup_path, idmap_fd, reterr_message);
         if (r >= 0)
                 r = make_devices(plan, root_fd, reterr_message);
         if (r >= 0)

@@ -25,31 +25,12 @@
 #include <sys/types.h>
 
 #include "agent/devices.h"
+#include "agent/id-map.h"
 #include "basic/cleanup.h"
-#include "proto/oci.pb-c.h"
 
 struct ContainerPlan;
 struct ProcessPlan;
 struct RlimitEntry;
-
-typedef struct IdRange {
-        uint32_t inside, outside, n;    /* first ids, number */
-} IdRange;
-
-typedef struct IdMap {
-        IdRange *ranges;
-        size_t n;
-} IdMap;
-
-void id_map_done(IdMap *map);
-
-/* -EINVAL for ranges that are empty, overlap or leave 32 bits; -E2BIG for more than the kernel takes. */
-int id_map_parse(IdMap *ret, Grpc__LinuxIDMapping *const *mappings, size_t n, const char *what,
-                 char **reterr_message);
-/* The id outside, or -ENOENT. */
-int id_map_outside(const IdMap *map, uint32_t inside, uint32_t *ret);
-/* As uid_map wants it, lines of "inside outside n". */
-int id_map_format(const IdMap *map, char **ret);
 
 /* Everything else of the plan fits a user namespace. */
 int userns_check(const struct ContainerPlan *plan, char **reterr_message);
@@ -64,6 +45,8 @@ int userns_hand_over_streams(const IdMap *uid_map, const IdMap *gid_map, const s
 /* That, and the cgroup becomes the container's root's, if wanted. */
 int userns_hand_over(const struct ContainerPlan *plan, const int *fds, size_t n_fds, int cgroup_fd,
                      char **reterr_message);
+/* For a process that has just been made in a namespace of its own, by somebody with the guest's privileges. */
+int userns_write_maps(const IdMap *uid_map, const IdMap *gid_map, pid_t pid, char **reterr_message);
 /* In the agent, for the child that waits in userns_enter(). Afterwards it wants one byte. */
 int userns_set_up(const struct ContainerPlan *plan, pid_t pid, char **reterr_message);
 

@@ -22,6 +22,7 @@
 #include "agent/container-terminal.h"
 #include "agent/container-update.h"
 #include "agent/hook-runner.h"
+#include "agent/idmap-mounts.h"
 #include "agent/mount-refresh.h"
 #include "basic/error.h"
 #include "basic/limits.h"
@@ -53,6 +54,7 @@ struct Container {
         ChildLink link;
         HookRunner hooks;
         MountRefresh refresh;   /* between start and the program */
+        Worker *idmap_worker;   /* makes id-mapped mounts */
         bool created;           /* got as far as CREATED: poststop hooks are due */
         bool exit_pending;      /* behind on_started, which waits for hooks */
         int exit_status;
@@ -108,6 +110,7 @@ static Container *container_free(Container *c)
         loop_source_free(c->remove_timer);
         hook_runner_done(&c->hooks);
         mount_refresh_free(&c->refresh);
+        worker_cancel(c->idmap_worker);
         child_link_done(&c->link);
         loop_source_free(c->child_source);
         pidref_done(&c->init);
@@ -319,6 +322,14 @@ static pid_t clone_child_in(int pid_fd, uint64_t flags, int cgroup_fd, int *ret_
         return pid;
 }
 
+/* The child has the trees by then, or the reason, or is gone. */
+static void on_idmaps_made(int error, const char *message, void *userdata)
+{
+        Container *c = userdata;
+
+        c->idmap_worker = NULL;
+}
+
 static int spawn(Container *c, const ContainerPlan *plan, const ContainerPlace *place,
                 const ContainerIo *io, char **reterr_message)
 {
@@ -326,7 +337,7 @@ static int spawn(Container *c, const ContainerPlan *plan, const ContainerPlace *
         bool user = plan->namespaces & CLONE_NEWUSER;
         /* See container-child.c. */
         uint64_t flags = user ? plan->namespaces & ~(uint64_t) CLONE_NEWIPC : plan->namespaces;
-        _cleanup_close_ int child_fd = -EBADF;
+        _cleanup_close_ int child_fd = -EBADF, idmap_fd = -EBADF;
         int pidfd = -EBADF, r;
         pid_t pid;
 
@@ -339,6 +350,8 @@ static int spawn(Container *c, const ContainerPlan *plan, const ContainerPlace *
                         return r;
         }
         r = child_link_open(&c->link, &child_fd);
+        if (r >= 0 && container_plan_has_idmaps(plan))
+                r = idmap_mounts_start(&c->idmap_worker, &idmap_fd, c->loop, plan, on_idmaps_made, c);
         if (r < 0)
                 return r;
 
@@ -354,6 +367,7 @@ static int spawn(Container *c, const ContainerPlan *plan, const ContainerPlace *
                         .sync_fd = child_fd,
                         .ipc_fd = place->ipc_fd,
                         .uts_fd = place->uts_fd,
+                        .idmap_fd = idmap_fd,
                         .hooks = &c->hooks.set,
                 });
 
@@ -441,7 +455,7 @@ int container_create(Container **ret, Loop *loop, const ContainerPlace *place, c
         int r;
 
         r = container_plan_new(&plan, id, spec, reterr_message);
-        if (r >= 0 && place->extension)
+        if (r >= 0)
                 r = container_plan_extend(plan, place->extension, reterr_message);
         if (r < 0)
                 return r;
@@ -693,6 +707,7 @@ int container_remove(Container *c, char **reterr_message)
         c->removing = true;
         /* What has begun is not waited for. */
         c->hooks.worker = worker_cancel(c->hooks.worker);
+        c->idmap_worker = worker_cancel(c->idmap_worker);
         c->remove_deadline = now_usec() + CONTAINER_REMOVE_TIMEOUT_SEC * USEC_PER_SEC;
         c->remove_delay = REMOVE_DELAY_MIN;
         child_link_close(&c->link);

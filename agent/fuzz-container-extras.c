@@ -5,9 +5,21 @@
 
 #include "agent/cgroup.h"
 #include "agent/container-extras.h"
+#include "agent/mounts.h"
 #include "basic/limits.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_mappings(const Kata__Systemd__V1__MountMappings *m)
+{
+        _cleanup_(mount_entry_done) MountEntry entry = { .kind = MOUNT_KIND_BIND };
+        int r = mount_entry_set_maps(&entry, m->uid_mappings, m->n_uid_mappings, m->gid_mappings, m->n_gid_mappings,
+                                     NULL);
+
+        if (r >= 0)
+                assert(entry.idmap && entry.uid_map.n > 0 && entry.gid_map.n > 0 &&
+                       entry.uid_map.n <= SPEC_ID_MAPPINGS_MAX);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -32,6 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void) container_extras_check_update(extension, NULL);
         r = cgroup_settings_add_unified(&settings, extension->unified, extension->n_unified, &unified_message);
         assert(r >= 0 || unified_message || r == -ENOMEM);
+        for (size_t i = 0; i < extension->n_mount_mappings; i++)
+                check_mappings(extension->mount_mappings[i]);
         /* Nothing of it refers to the input. */
         kata__systemd__v1__spec_extension__free_unpacked(extension, NULL);
 

@@ -41,6 +41,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         check_hooks(spec);
         if (container_plan_new(&plan, "fuzz", spec, &message) >= 0) {
+                if (container_plan_extend(plan, NULL, &message) >= 0)
+                        for (size_t i = 0; i < plan->n_mounts; i++)
+                                assert(!plan->mounts[i].idmap ||
+                                       (plan->mounts[i].uid_map.n > 0 && plan->mounts[i].gid_map.n > 0));
                 /* The plan refers to nothing of the input. */
                 grpc__spec__free_unpacked(spec, NULL);
                 spec = NULL;

@@ -202,6 +202,43 @@ static int set_attributes(const MountEntry *entry, int fd)
         return mount_set_attr(fd, entry->propagation_recursive, 0, 0, entry->propagation);
 }
 
+/* What is mounted later where this comes from is no part of the container, unless it asks for that. */
+static int finish_tree(const MountEntry *entry, int tree_fd, char **reterr_message)
+{
+        int r = entry->propagation == 0 ? mount_set_attr(tree_fd, true, 0, 0, MS_PRIVATE) : 0;
+
+        if (r >= 0)
+                r = set_attributes(entry, tree_fd);
+        return r < 0 ? error_setf(reterr_message, r, "mount attributes: %s", strerror(-r)) : 0;
+}
+
+int mount_entry_make_bind(const MountEntry *entry, char **reterr_message)
+{
+        _cleanup_close_ int source_fd = -EBADF, tree_fd = -EBADF;
+        struct stat st;
+        int r;
+
+        source_fd = open_source(entry, &st, reterr_message);
+        if (source_fd < 0)
+                return source_fd;
+        tree_fd = mount_clone(source_fd, entry->recursive);
+        if (tree_fd < 0)
+                return error_setf(reterr_message, tree_fd, "source '%s': %s", entry->source, strerror(-tree_fd));
+        r = finish_tree(entry, tree_fd, reterr_message);
+        return r < 0 ? r : TAKE_FD(tree_fd);
+}
+
+static int attach_ready(const MountEntry *entry, int root_fd, int tree_fd, char **reterr_message)
+{
+        _cleanup_close_ int target_fd = -EBADF;
+        struct stat st;
+
+        if (fstat(tree_fd, &st) < 0)
+                return negative_errno();
+        target_fd = open_target(entry, root_fd, S_ISDIR(st.st_mode), reterr_message);
+        return target_fd < 0 ? target_fd : mount_attach(tree_fd, target_fd);
+}
+
 static int apply(const MountEntry *entry, int root_fd, int cgroup_fd, char **reterr_message)
 {
         _cleanup_close_ int source_fd = -EBADF, before_fd = -EBADF, target_fd = -EBADF, tree_fd = -EBADF;
@@ -233,19 +270,14 @@ static int apply(const MountEntry *entry, int root_fd, int cgroup_fd, char **ret
                         return error_setf(reterr_message, r, "tmpcopyup: %s", strerror(-r));
         }
 
-        /* What is mounted later where this comes from is no part of the container, unless it asks for that. */
-        r = entry->propagation == 0 ? mount_set_attr(tree_fd, true, 0, 0, MS_PRIVATE) : 0;
-        if (r >= 0)
-                r = set_attributes(entry, tree_fd);
-        if (r < 0)
-                return error_setf(reterr_message, r, "mount attributes: %s", strerror(-r));
-
-        return mount_attach(tree_fd, target_fd);
+        r = finish_tree(entry, tree_fd, reterr_message);
+        return r < 0 ? r : mount_attach(tree_fd, target_fd);
 }
 
-int mount_entry_apply(const MountEntry *entry, int root_fd, int cgroup_fd, char **reterr_message)
+int mount_entry_apply(const MountEntry *entry, int root_fd, int cgroup_fd, int tree_fd, char **reterr_message)
 {
-        int r = apply(entry, root_fd, cgroup_fd, reterr_message);
+        int r = tree_fd >= 0 ? attach_ready(entry, root_fd, tree_fd, reterr_message)
+                             : apply(entry, root_fd, cgroup_fd, reterr_message);
 
         if (r < 0)
                 return error_prefixf(reterr_message, r, "mount '%s'", entry->destination);

@@ -23,7 +23,7 @@ typedef enum OptionEffect {
         OPTION_COPY_UP,
         OPTION_SUPERBLOCK,      /* passed on to a new file system */
         OPTION_NOTHING,         /* what the kernel does anyway, or nothing to the kernel */
-        OPTION_REFUSED,
+        OPTION_IDMAP,           /* set = 1: recursive */
 } OptionEffect;
 
 typedef struct MountOption {
@@ -84,8 +84,8 @@ static const MountOption mount_options[] = {
         { "nolazytime", OPTION_NOTHING, 0, 0 },
         { "nomand", OPTION_NOTHING, 0, 0 },
 
-        { "idmap", OPTION_REFUSED, 0, 0 },
-        { "ridmap", OPTION_REFUSED, 0, 0 },
+        { "idmap", OPTION_IDMAP, 0, 0 },
+        { "ridmap", OPTION_IDMAP, 1, 0 },
 };
 
 /*
@@ -120,6 +120,8 @@ void mount_entry_done(MountEntry *entry)
         free(entry->source);
         free(entry->type);
         strv_done(&entry->options);
+        id_map_done(&entry->uid_map);
+        id_map_done(&entry->gid_map);
         *entry = (MountEntry) {};
 }
 
@@ -156,8 +158,10 @@ static int option_apply(MountEntry *entry, const MountOption *option, bool *bind
                 return strv_add(&entry->options, option->name);
         case OPTION_NOTHING:
                 return 0;
-        case OPTION_REFUSED:
-                return -EOPNOTSUPP;
+        case OPTION_IDMAP:
+                entry->idmap = true;
+                entry->idmap_recursive = option->set;
+                return 0;
         }
 
         return -EINVAL;
@@ -184,15 +188,18 @@ static int parse_options(MountEntry *entry, char *const *options, size_t n, bool
                         const MountOption *option = NULL;
                         int r;
 
+                        /* crun has mappings there; the specification has them in fields. */
+                        if (startswith(p, "idmap=") || startswith(p, "ridmap="))
+                                return error_setf(reterr_message, -EOPNOTSUPP,
+                                                  "mount option '%.*s' with a value is not supported",
+                                                  (int) strcspn(p, "="), p);
+
                         for (size_t k = 0; k < ELEMENTSOF(mount_options) && !option; k++)
                                 if (streq(mount_options[k].name, p))
                                         option = &mount_options[k];
 
                         r = option ? option_apply(entry, option, bind, remount)
                                    : strv_add(&entry->options, p);
-                        if (r == -EOPNOTSUPP)
-                                return error_setf(reterr_message, r,
-                                                  "mount option '%s' is not supported", p);
                         if (r < 0)
                                 return r;
                         if (entry->options.n > SPEC_OPTIONS_MAX)
@@ -281,6 +288,8 @@ static int find_kind(MountEntry *entry, bool bind, bool remount, char **reterr_m
                                 "mount option '%s' is not supported here", entry->options.v[0]);
         if (entry->copy_up && entry->kind != MOUNT_KIND_TMPFS)
                 return error_setf(reterr_message, -EINVAL, "tmpcopyup is for tmpfs only");
+        if (entry->idmap && entry->kind != MOUNT_KIND_BIND)
+                return error_setf(reterr_message, -EOPNOTSUPP, "id mappings are for bind mounts only");
         if ((entry->tree_set || entry->tree_clear) && entry->kind != MOUNT_KIND_BIND &&
             entry->kind != MOUNT_KIND_REMOUNT)
                 return error_setf(reterr_message, -EINVAL,
@@ -320,6 +329,30 @@ int mount_entry_parse(MountEntry *ret, const char *destination, const char *sour
 
         *ret = entry;
         entry = (MountEntry) {};
+        return 0;
+}
+
+int mount_entry_set_maps(MountEntry *entry, Grpc__LinuxIDMapping *const *uid, size_t n_uid,
+                         Grpc__LinuxIDMapping *const *gid, size_t n_gid, char **reterr_message)
+{
+        int r;
+
+        if (entry->uid_map.n > 0)
+                return error_setf(reterr_message, -EINVAL, "mount '%s': id mappings are given twice",
+                                  entry->destination);
+        if (n_uid == 0 || n_gid == 0)
+                return error_setf(reterr_message, -EINVAL, "mount '%s': uidMappings and gidMappings go together",
+                                  entry->destination);
+        if (entry->kind != MOUNT_KIND_BIND)
+                return error_setf(reterr_message, -EOPNOTSUPP, "mount '%s': id mappings are for bind mounts only",
+                                  entry->destination);
+
+        r = id_map_parse(&entry->uid_map, uid, n_uid, "uidMappings", reterr_message);
+        if (r >= 0)
+                r = id_map_parse(&entry->gid_map, gid, n_gid, "gidMappings", reterr_message);
+        if (r < 0)
+                return error_prefixf(reterr_message, r, "mount '%s'", entry->destination);
+        entry->idmap = true;
         return 0;
 }
 

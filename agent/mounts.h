@@ -9,9 +9,10 @@
  * the set-up child.
  */
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
-#include "basic/cleanup.h"
+#include "agent/id-map.h"
 #include "basic/strv.h"
 
 typedef enum MountKind {
@@ -37,16 +38,31 @@ typedef struct MountEntry {
         uint64_t propagation;                   /* MS_SLAVE, ...; 0: all of it private */
         bool propagation_recursive;
         Strv options;                   /* for the file system: "key" or "key=value" */
+        bool idmap, idmap_recursive;    /* idmap, ridmap: bind mounts only */
+        IdMap uid_map, gid_map;         /* none with idmap: those of the container's user namespace */
 } MountEntry;
 
 void mount_entry_done(MountEntry *entry);
 
-/* *ret is untouched on failure. -EOPNOTSUPP names an option that is known and not built. */
+/*
+ * *ret is untouched on failure. -EOPNOTSUPP names an option that is known and not built. Mappings come from elsewhere,
+ * see mount_entry_set_maps().
+ */
 int mount_entry_parse(MountEntry *ret, const char *destination, const char *source,
                 const char *type, char *const *options, size_t n_options, char **reterr_message);
 
-/* cgroup_fd: what to show to a container without a cgroup namespace of its own, else -EBADF. */
-int mount_entry_apply(const MountEntry *entry, int root_fd, int cgroup_fd, char **reterr_message);
+/* Ids of the mount; makes it an id-mapped one, if it can be. Both or none (config.md, uidMappings). */
+int mount_entry_set_maps(MountEntry *entry, Grpc__LinuxIDMapping *const *uid, size_t n_uid,
+                         Grpc__LinuxIDMapping *const *gid, size_t n_gid, char **reterr_message);
+
+/*
+ * cgroup_fd: what to show to a container without a cgroup namespace of its own, else -EBADF. tree_fd: what
+ * mount_entry_make_bind() has made of it already, else -EBADF.
+ */
+int mount_entry_apply(const MountEntry *entry, int root_fd, int cgroup_fd, int tree_fd, char **reterr_message);
+
+/* The tree of a bind mount with its attributes, not attached anywhere, as a descriptor. */
+int mount_entry_make_bind(const MountEntry *entry, char **reterr_message);
 
 /* One of the few procfs files that a bind mount may cover. */
 bool mount_target_is_proc_file(const char *destination);

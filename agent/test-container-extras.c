@@ -234,6 +234,145 @@ TEST(in_a_plan)
         }
 }
 
+/* A configuration with a bind mount, which is number 1; the plan has a /dev in front of them. */
+typedef struct Mounts {
+        Grpc__Spec spec;
+        Grpc__Process process;
+        Grpc__Root root;
+        Grpc__Linux l;
+        Grpc__LinuxNamespace ns[3], *namespaces[3];
+        Grpc__Mount mount[2], *mounts[2];
+        Grpc__LinuxIDMapping map, *maps[1];
+        Kata__Systemd__V1__SpecExtension e;
+        Kata__Systemd__V1__MountMappings of_mount, *of_mounts[2];
+        char *args[1], *options[2];
+} Mounts;
+
+static void mounts_init(Mounts *m)
+{
+        static const char *const types[] = { "mount", "pid", "user" };
+
+        memset(m, 0, sizeof(*m));
+        m->spec = (Grpc__Spec) GRPC__SPEC__INIT;
+        m->process = (Grpc__Process) GRPC__PROCESS__INIT;
+        m->root = (Grpc__Root) GRPC__ROOT__INIT;
+        m->l = (Grpc__Linux) GRPC__LINUX__INIT;
+        m->spec.process = &m->process;
+        m->spec.root = &m->root;
+        m->spec.linux = &m->l;
+        m->process.args = m->args;
+        m->process.n_args = 1;
+        m->args[0] = S("run");
+        m->process.cwd = S("/");
+        m->root.path = S("/root");
+        m->spec.mounts = m->mounts;
+        m->spec.n_mounts = 2;
+        for (size_t i = 0; i < 2; i++) {
+                m->mount[i] = (Grpc__Mount) GRPC__MOUNT__INIT;
+                m->mounts[i] = &m->mount[i];
+                m->mount[i].destination = S(i == 0 ? "/t" : "/volume");
+                m->mount[i].type = S(i == 0 ? "tmpfs" : "bind");
+                m->mount[i].source = S("/srv");
+        }
+        m->l.namespaces = m->namespaces;
+        m->l.n_namespaces = 2;
+        for (size_t i = 0; i < 3; i++) {
+                m->ns[i] = (Grpc__LinuxNamespace) GRPC__LINUX_NAMESPACE__INIT;
+                m->ns[i].type = S(types[i]);
+                m->namespaces[i] = &m->ns[i];
+        }
+        m->map = (Grpc__LinuxIDMapping) GRPC__LINUX_IDMAPPING__INIT;
+        m->map.hostid = 1000;
+        m->map.size = 10;
+        m->maps[0] = &m->map;
+        m->e = (Kata__Systemd__V1__SpecExtension) KATA__SYSTEMD__V1__SPEC_EXTENSION__INIT;
+        m->e.mount_mappings = m->of_mounts;
+        m->e.n_mount_mappings = 1;
+        m->of_mount = (Kata__Systemd__V1__MountMappings) KATA__SYSTEMD__V1__MOUNT_MAPPINGS__INIT;
+        m->of_mounts[0] = m->of_mounts[1] = &m->of_mount;
+        m->of_mount.mount = 1;
+        m->of_mount.uid_mappings = m->of_mount.gid_mappings = m->maps;
+        m->of_mount.n_uid_mappings = m->of_mount.n_gid_mappings = 1;
+        m->options[0] = S("idmap");
+        m->options[1] = S("ridmap");
+}
+
+/* NULL: what was asked for is refused, with that text. */
+static ContainerPlan *extend(const Mounts *m, bool extended, const char *refusal)
+{
+        _cleanup_(container_plan_freep) ContainerPlan *plan = NULL;
+        _cleanup_free_ char *message = NULL;
+        int r;
+
+        ASSERT_OK(container_plan_new(&plan, "c1", &m->spec, NULL));
+        r = container_plan_extend(plan, extended ? &m->e : NULL, &message);
+        if (!refusal) {
+                if (r < 0)
+                        TEST_FAIL("%s", strempty(message));
+                return TAKE_PTR(plan);
+        }
+        ASSERT_TRUE(r < 0);
+        ASSERT_CONTAINS(message, refusal);
+        return NULL;
+}
+
+TEST(mount_mappings)
+{
+        ContainerPlan *plan;
+        Mounts m;
+
+        /* By mappings of its own, with or without the option; the last option counts. */
+        mounts_init(&m);
+        plan = extend(&m, true, NULL);
+        ASSERT_TRUE(container_plan_has_idmaps(plan));
+        ASSERT_EQ(plan->first_mount, 1);
+        ASSERT_FALSE(plan->mounts[1].idmap);
+        ASSERT_TRUE(plan->mounts[2].idmap);
+        ASSERT_FALSE(plan->mounts[2].idmap_recursive);
+        ASSERT_EQ(plan->mounts[2].uid_map.ranges[0].outside, 1000);
+        ASSERT_EQ(plan->mounts[2].gid_map.n, 1);
+        container_plan_free(plan);
+        m.mount[1].options = m.options;
+        m.mount[1].n_options = 2;
+        plan = extend(&m, true, NULL);
+        ASSERT_TRUE(plan->mounts[2].idmap_recursive);
+        container_plan_free(plan);
+        /* With a /dev of the configuration's nothing is in front of the first. */
+        m.mount[0].destination = S("/dev");
+        plan = extend(&m, true, NULL);
+        ASSERT_TRUE(plan->mounts[1].idmap);
+        container_plan_free(plan);
+
+        /* By those of the user namespace; without there is nothing to go by. */
+        mounts_init(&m);
+        m.mount[1].options = m.options;
+        m.mount[1].n_options = 1;
+        ASSERT_NULL(extend(&m, false, "mount '/volume': no id mappings"));
+        m.l.n_namespaces = 3;
+        m.l.uidmappings = m.l.gidmappings = m.maps;
+        m.l.n_uidmappings = m.l.n_gidmappings = 1;
+        plan = extend(&m, false, NULL);
+        ASSERT_EQ(plan->mounts[2].uid_map.ranges[0].outside, 1000);
+        container_plan_free(plan);
+
+        mounts_init(&m);
+        m.e.n_mount_mappings = 2;
+        ASSERT_NULL(extend(&m, true, "given twice"));
+        m.e.n_mount_mappings = 1;
+        m.of_mount.mount = 2;
+        ASSERT_NULL(extend(&m, true, "mappings of mount 2, and there are 2 mounts"));
+        m.of_mount.mount = UINT32_MAX;
+        ASSERT_NULL(extend(&m, true, "mappings of mount 4294967295"));
+        m.of_mount.mount = 0;
+        ASSERT_NULL(extend(&m, true, "mount '/t': id mappings are for bind mounts only"));
+        m.of_mount.mount = 1;
+        m.of_mount.n_gid_mappings = 0;
+        ASSERT_NULL(extend(&m, true, "go together"));
+        m.of_mount.n_gid_mappings = 1;
+        m.map.size = 0;
+        ASSERT_NULL(extend(&m, true, "mount '/volume': uidMappings: bad range"));
+}
+
 TEST(domainname_twice)
 {
         Grpc__LinuxNamespace mount_ns = GRPC__LINUX_NAMESPACE__INIT, uts_ns = GRPC__LINUX_NAMESPACE__INIT;

@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -115,6 +117,74 @@ TEST(exec_in_a_user_namespace)
         run_done(&run);
         ASSERT_EQ(count_entries("/proc/self/fd"), fds);
         ASSERT_EQ(waitpid(-1, NULL, WNOHANG), -1);
+}
+
+/* Ids of a volume as they are on the file system, and as the container sees them: two views of one directory. */
+TEST(idmapped_mounts)
+{
+        Kata__Systemd__V1__SpecExtension extension = KATA__SYSTEMD__V1__SPEC_EXTENSION__INIT;
+        Kata__Systemd__V1__MountMappings mappings = KATA__SYSTEMD__V1__MOUNT_MAPPINGS__INIT, *list[] = { &mappings };
+        Grpc__LinuxIDMapping map = GRPC__LINUX_IDMAPPING__INIT, *maps[] = { &map };
+        static char *idmap[] = { (char *) "rbind", (char *) "ridmap" };
+        ContainerPlace place = CONTAINER_PLACE_NULL(cgroup_root);
+        char volume[256], inner[256], file[300];
+        struct stat st;
+        static Run run;
+
+        host_path(volume, sizeof(volume), "mapped");
+        host_path(inner, sizeof(inner), "mapped/inner");
+        snprintf(file, sizeof(file), "%s/seven", inner);
+        ASSERT_OK(mkdir_p(volume, 0755));
+        ASSERT_OK(mount("tmpfs", volume, "tmpfs", 0, "mode=755"));
+        ASSERT_OK(mkdir_p(inner, 0755));
+        ASSERT_OK(mount("tmpfs", inner, "tmpfs", 0, "mode=777"));
+        ASSERT_OK(write_file_atomic(file, "x", 1, 0600));
+        ASSERT_OK(chown(file, 7, 8));
+
+        /* Not in a user namespace: what is 7 there is 1007 here, and the other way round. */
+        run_init(&run, "cd /vol; stat -c %u:%g . inner inner/seven; touch inner/new; stat -c %u inner/new");
+        run.place = &place;
+        run.user.uid = 1007;
+        run.user.gid = 1008;
+        place.extension = &extension;
+        extension.mount_mappings = list;
+        extension.n_mount_mappings = 1;
+        mappings.uid_mappings = mappings.gid_mappings = maps;
+        mappings.n_uid_mappings = mappings.n_gid_mappings = 1;
+        map.hostid = 1000;
+        map.size = 100;
+        add_mount(&run, "/vol", volume, "bind", idmap, ELEMENTSOF(idmap));
+        mappings.mount = (uint32_t) run.spec.n_mounts - 1;
+        ASSERT_EQ(run_all(&run), 0);
+        ASSERT_STREQ(run.output, "1000:1000\n1000:1000\n1007:1008\n1007\n");
+        run_done(&run);
+        snprintf(file, sizeof(file), "%s/new", inner);
+        ASSERT_OK(stat(file, &st));
+        ASSERT_EQ(st.st_uid, 7);
+
+        /* In one, by its mappings: its root owns what is root's on the file system. */
+        run_init_user(&run, "stat -c %u:%g /vol /vol/inner/seven; touch /vol/mine && echo made; "
+                            "umount /vol || echo kept");
+        add_mount(&run, "/vol", volume, "bind", idmap, ELEMENTSOF(idmap));
+        ASSERT_EQ(run_all(&run), 0);
+        ASSERT_CONTAINS(run.output, "0:0\n7:8\nmade\n");
+        ASSERT_CONTAINS(run.output, "kept\n");
+        run_done(&run);
+        snprintf(file, sizeof(file), "%s/mine", volume);
+        ASSERT_OK(stat(file, &st));
+        ASSERT_EQ(st.st_uid, 0);
+
+        /* A file system without, and a source that is not there: one error each, and nothing is left. */
+        for (unsigned i = 0; i < 2; i++) {
+                run_init_user(&run, "true");
+                add_mount(&run, "/vol", i == 0 ? "/proc/self" : "/no/such", "bind", idmap, ELEMENTSOF(idmap));
+                ASSERT_ERROR(run_all(&run), i == 0 ? EOPNOTSUPP : ENOENT);
+                ASSERT_CONTAINS(run.message, i == 0 ? "mount '/vol': id map of '/proc/self': this kernel has no "
+                                                      "id-mapped mounts of the file system (proc)"
+                                                    : "mount '/vol': source '/no/such': No such file");
+                run_done(&run);
+        }
+        ASSERT_OK(umount2(volume, MNT_DETACH));
 }
 
 /* A cgroup that the container's root owns, and a container without a cgroup namespace. */

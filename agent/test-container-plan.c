@@ -352,7 +352,8 @@ TEST(mounts_refused)
         ASSERT_MOUNT_REFUSED(EINVAL, "not absolute", "/a", "src", "bind", NULL);
         ASSERT_MOUNT_REFUSED(EINVAL, "root", "/x/..", "/src", "bind", NULL);
         ASSERT_MOUNT_REFUSED(EINVAL, "no file system type", "/a", "x", "", "ro");
-        ASSERT_MOUNT_REFUSED(EOPNOTSUPP, "'idmap'", "/a", "/src", "bind", "idmap");
+        ASSERT_MOUNT_REFUSED(EOPNOTSUPP, "'idmap' with a value", "/a", "/src", "bind", "idmap=uids=0-1-2");
+        ASSERT_MOUNT_REFUSED(EOPNOTSUPP, "for bind mounts only", "/a", "tmpfs", "tmpfs", "ridmap");
         ASSERT_MOUNT_REFUSED(EOPNOTSUPP, "'word'", "/a", "/src", "bind", "size=1,word");
         ASSERT_MOUNT_REFUSED(EOPNOTSUPP, "'name=systemd'", "/a", "cgroup", "cgroup",
                              "name=systemd");
