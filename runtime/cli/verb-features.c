@@ -9,9 +9,9 @@
 static const char *const namespaces[] = { "cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts", NULL };
 /* Those of agent/mounts.c. */
 static const char *const mount_options[] = {
-        "async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "nodev", "nodiratime",
+        "async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "idmap", "nodev", "nodiratime",
         "noexec", "norelatime", "nostrictatime", "nosuid", "private", "ratime", "rbind", "rdev", "relatime",
-        "rexec", "rnoatime", "rnodev", "rnodiratime", "rnoexec", "rnosuid", "ro", "rprivate", "rro",
+        "rexec", "ridmap", "rnoatime", "rnodev", "rnodiratime", "rnoexec", "rnosuid", "ro", "rprivate", "rro",
         "rrw", "rshared", "rslave", "rsuid", "runbindable", "rw", "shared", "silent", "slave", "strictatime", "suid",
         "sync", "tmpcopyup", "unbindable", NULL,
 };
@@ -53,6 +53,18 @@ static json_object *cgroup_part(void)
         return o;
 }
 
+/*
+ * What is built; that it takes a file system which has them in the guest is a matter of the node (features.md,
+ * mountExtensions), as over virtio-fs it takes virtiofsd 1.13 or another one that offers FUSE_ALLOW_IDMAP.
+ */
+static json_object *mount_extensions(void)
+{
+        json_object *o = json_object_new_object();
+
+        json_object_object_add(o, "idmap", enabled(true));
+        return o;
+}
+
 static json_object *linux_part(void)
 {
         json_object *o = json_object_new_object(), *seccomp = enabled(true);
@@ -65,6 +77,7 @@ static json_object *linux_part(void)
         json_object_object_add(o, "apparmor", enabled(false));
         json_object_object_add(o, "selinux", enabled(false));
         json_object_object_add(o, "intelRdt", enabled(false));
+        json_object_object_add(o, "mountExtensions", mount_extensions());
         return o;
 }
 

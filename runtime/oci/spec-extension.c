@@ -194,6 +194,82 @@ static int parse_unified(OciSpec *spec, const JsonPb *ctx, json_object *config)
         return 0;
 }
 
+static int parse_mappings(OciSpec *spec, const JsonPb *ctx, json_object *list, const char *path,
+                          Grpc__LinuxIDMapping ***ret, size_t *ret_n)
+{
+        static const JsonRule no_rules[] = { {} };
+        size_t n;
+
+        if (!list || json_object_is_type(list, json_type_null))
+                return 0;
+        if (!json_object_is_type(list, json_type_array))
+                return wrong(ctx, path, "a list");
+        n = json_object_array_length(list);
+        if (n > SPEC_ID_MAPPINGS_MAX)
+                return wrong(ctx, path, "at most 340 mappings");
+        if (n == 0)
+                return 0;
+
+        *ret = pb_arena_alloc(&spec->arena, n * sizeof(void *));
+        if (!*ret)
+                return -ENOMEM;
+        for (; *ret_n < n; (*ret_n)++) {
+                void *mapping = NULL;
+                int r = parse_object(spec, ctx, json_object_array_get_idx(list, *ret_n), path, no_rules,
+                                     &grpc__linux_idmapping__descriptor, &mapping);
+
+                if (r < 0)
+                        return r;
+                if (!mapping)
+                        return wrong(ctx, path, "objects");
+                (*ret)[*ret_n] = mapping;
+        }
+        return 0;
+}
+
+static int parse_mount_mappings(OciSpec *spec, const JsonPb *ctx, json_object *config)
+{
+        json_object *mounts = DIG(config, "mounts");
+        /* What is more is refused with the mounts themselves. */
+        size_t n = json_object_is_type(mounts, json_type_array) ? MIN(json_object_array_length(mounts), MOUNTS_MAX) : 0;
+
+        for (size_t i = 0; i < n; i++) {
+                json_object *mount = json_object_array_get_idx(mounts, i);
+                Kata__Systemd__V1__MountMappings *m;
+                char path[64];
+                int r;
+
+                if (!DIG(mount, "uidMappings") && !DIG(mount, "gidMappings"))
+                        continue;
+                m = oci_spec_message(spec, &kata__systemd__v1__mount_mappings__descriptor);
+                if (!m)
+                        return -ENOMEM;
+                snprintf(path, sizeof(path), "mounts[%zu].uidMappings", i);
+                r = parse_mappings(spec, ctx, DIG(mount, "uidMappings"), path, &m->uid_mappings, &m->n_uid_mappings);
+                if (r < 0)
+                        return r;
+                snprintf(path, sizeof(path), "mounts[%zu].gidMappings", i);
+                r = parse_mappings(spec, ctx, DIG(mount, "gidMappings"), path, &m->gid_mappings, &m->n_gid_mappings);
+                if (r < 0)
+                        return r;
+                if (m->n_uid_mappings == 0 && m->n_gid_mappings == 0)
+                        continue;
+                if (m->n_uid_mappings == 0 || m->n_gid_mappings == 0)
+                        return wrong(ctx, path, "uidMappings and gidMappings together");
+
+                if (!extension(spec))
+                        return -ENOMEM;
+                if (!spec->extension->mount_mappings)
+                        spec->extension->mount_mappings = pb_arena_alloc(&spec->arena, n * sizeof(void *));
+                if (!spec->extension->mount_mappings)
+                        return -ENOMEM;
+                m->mount = (uint32_t) i;
+                spec->extension->mount_mappings[spec->extension->n_mount_mappings++] = m;
+        }
+
+        return 0;
+}
+
 int spec_extension_parse(OciSpec *spec, const JsonPb *ctx, json_object *config)
 {
         static const JsonRule no_rules[] = { {} };
@@ -220,6 +296,8 @@ int spec_extension_parse(OciSpec *spec, const JsonPb *ctx, json_object *config)
                 r = parse_time_offsets(spec, ctx, config);
         if (r >= 0)
                 r = parse_unified(spec, ctx, config);
+        if (r >= 0)
+                r = parse_mount_mappings(spec, ctx, config);
         if (r < 0 || !spec->extension)
                 return r;
 
@@ -239,6 +317,7 @@ const char *spec_extension_first(const OciSpec *spec)
                : e->personality          ? "linux.personality"
                : e->n_time_offsets > 0   ? "linux.timeOffsets"
                : e->n_unified > 0        ? "linux.resources.unified"
+               : e->n_mount_mappings > 0 ? "mounts[].uidMappings"
                : e->scheduler            ? "process.scheduler"
                : e->io_priority          ? "process.ioPriority"
                                          : NULL;

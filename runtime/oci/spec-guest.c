@@ -164,23 +164,21 @@ static char *share_name(const Translation *t, size_t index, const char *source)
 
 /*
  * One of each option, the last place counts; without those that only engines understand. Options
- * that change who owns or sees files can not be left out silently.
+ * that change who owns or sees files can not be left out silently; idmap and ridmap are the agent's affair.
  */
 static int normalise_options(Translation *t, Grpc__Mount *m, size_t index)
 {
-        static const char *const refused[] = { "idmap", "ridmap" };
         size_t n = 0;
 
         for (size_t i = 0; i < m->n_options; i++) {
                 char *option = m->options[i];
                 bool again = false, dropped;
 
-                for (size_t j = 0; j < ELEMENTSOF(refused); j++)
-                        if (streq(option, refused[j]) || (startswith(option, refused[j]) &&
-                                                          option[strlen(refused[j])] == '='))
-                                return error_setf(t->reterr_message, -EOPNOTSUPP,
-                                                  "mounts[%zu].options: '%s' is not supported",
-                                                  index, refused[j]);
+                /* crun has mappings there; the specification has them in fields. */
+                if (startswith(option, "idmap=") || startswith(option, "ridmap="))
+                        return error_setf(t->reterr_message, -EOPNOTSUPP,
+                                          "mounts[%zu].options: '%.*s' with a value is not supported, uidMappings and "
+                                          "gidMappings are", index, (int) strcspn(option, "="), option);
 
                 for (size_t j = i + 1; j < m->n_options && !again; j++)
                         again = streq(m->options[j], option);
@@ -205,10 +203,66 @@ static int replace_options(Translation *t, Grpc__Mount *m, const char *const *op
         return 0;
 }
 
+static bool has_mappings(const Kata__Systemd__V1__SpecExtension *e, size_t index)
+{
+        for (size_t i = 0; e && i < e->n_mount_mappings; i++)
+                if (e->mount_mappings[i]->mount == index)
+                        return true;
+
+        return false;
+}
+
+/*
+ * Without mappings of its own a mount has those of the container's user namespace (config.md, idmap). They are written
+ * down, so that an agent that does not know the option is not asked for the container.
+ */
+static int complete_mappings(Translation *t, size_t index)
+{
+        const Grpc__Mount *m = t->spec->mounts[index];
+        const Grpc__Linux *l = t->spec->linux;
+        Kata__Systemd__V1__MountMappings *added, **list;
+        Kata__Systemd__V1__SpecExtension *e;
+
+        if ((!has_option(m, "idmap") && !has_option(m, "ridmap")) || has_mappings(t->oci->extension, index))
+                return 0;
+        if (l->n_uidmappings == 0 || l->n_gidmappings == 0)
+                return error_setf(t->reterr_message, -EINVAL, "mounts[%zu].options: '%s' without mappings, of the "
+                                  "mount or of a user namespace", index, has_option(m, "idmap") ? "idmap" : "ridmap");
+
+        if (!t->oci->extension)
+                t->oci->extension = oci_spec_message(t->oci, &kata__systemd__v1__spec_extension__descriptor);
+        e = t->oci->extension;
+        added = oci_spec_message(t->oci, &kata__systemd__v1__mount_mappings__descriptor);
+        list = e ? pb_arena_alloc(&t->oci->arena, (e->n_mount_mappings + 1) * sizeof(*list)) : NULL;
+        if (!added || !list)
+                return -ENOMEM;
+        added->mount = (uint32_t) index;
+        added->uid_mappings = l->uidmappings;
+        added->n_uid_mappings = l->n_uidmappings;
+        added->gid_mappings = l->gidmappings;
+        added->n_gid_mappings = l->n_gidmappings;
+        if (e->n_mount_mappings > 0)
+                memcpy(list, e->mount_mappings, e->n_mount_mappings * sizeof(*list));
+        list[e->n_mount_mappings++] = added;
+        e->mount_mappings = list;
+        return 0;
+}
+
+static void drop_mappings(Kata__Systemd__V1__SpecExtension *e, size_t index)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; e && i < e->n_mount_mappings; i++)
+                if (e->mount_mappings[i]->mount != index)
+                        e->mount_mappings[n++] = e->mount_mappings[i];
+        if (e)
+                e->n_mount_mappings = n;
+}
+
 /*
  * Engines make /dev/shm on the host; memory that processes of one guest share stays in the guest.
  */
-static int translate_shm(Translation *t, Grpc__Mount *m)
+static int translate_shm(Translation *t, Grpc__Mount *m, size_t index)
 {
         const uint64_t size = t->oci->shm_size > 0 ? t->oci->shm_size : MIB(64);
         const char *options[] = { "nosuid", "noexec", "nodev", "mode=1777", NULL };
@@ -228,6 +282,8 @@ static int translate_shm(Translation *t, Grpc__Mount *m)
         if (!m->type || !m->source)
                 return -ENOMEM;
 
+        /* It is made by whoever is root in the container: there is nothing to be mapped. */
+        drop_mappings(t->oci->extension, index);
         return replace_options(t, m, options, ELEMENTSOF(options));
 }
 
@@ -267,7 +323,7 @@ static int translate_bind(Translation *t, Grpc__Mount *m, size_t index)
         }
 
         if (streq(m->destination, "/dev/shm"))
-                return translate_shm(t, m);
+                return translate_shm(t, m, index);
         if (is_kernel_path(source))
                 return oci_spec_note(t->oci, "mount %s: %s is the guest's, not the host's",
                                      m->destination, source);
@@ -288,6 +344,8 @@ static int translate_mount(Translation *t, size_t index)
         int r;
 
         r = normalise_options(t, m, index);
+        if (r >= 0)
+                r = complete_mappings(t, index);
         if (r < 0)
                 return r;
 

@@ -76,7 +76,7 @@ static const struct {
         { "", ",\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"pid\"}]", "",
           "linux.namespaces[1]: second 'pid'", EINVAL },
         { "", "", ",\"mounts\":[{\"destination\":\"/a\",\"uidMappings\":[{}]}]",
-          "mounts[0].uidMappings: not supported", EOPNOTSUPP },
+          "mounts[0].gidMappings: expected uidMappings and gidMappings together", EINVAL },
         { "", "", ",\"mounts\":[{\"destination\":\"a\"}]",
           "mounts[0].destination: expected an absolute path", EINVAL },
         { "", "", ",\"mounts\":[{\"destination\":\"/a/../b\"}]", "mounts[0].destination: ",
@@ -235,6 +235,84 @@ TEST(extension)
         }
 }
 
+#define MAPPING "[{\"containerID\":0,\"hostID\":1000,\"size\":10}]"
+
+TEST(mount_mappings)
+{
+        static const struct {
+                const char *mappings, *message;
+        } bad_mappings[] = {
+                { "\"uidMappings\":" MAPPING, "mounts[1].gidMappings: expected uidMappings and gidMappings together" },
+                { "\"uidMappings\":{},\"gidMappings\":" MAPPING, "mounts[1].uidMappings: expected a list" },
+                { "\"uidMappings\":[7],\"gidMappings\":" MAPPING, "mounts[1].uidMappings" },
+                { "\"uidMappings\":" MAPPING ",\"gidMappings\":[null]", "mounts[1].gidMappings: expected objects" },
+        };
+        _cleanup_free_ char *text = make("", "", ",\"mounts\":["
+                        "{\"destination\":\"/dev/shm\",\"type\":\"bind\",\"source\":\"/shm\",\"uidMappings\":" MAPPING
+                        ",\"gidMappings\":" MAPPING "},"
+                        "{\"destination\":\"/a\",\"type\":\"bind\",\"source\":\"/b\",\"uidMappings\":[],"
+                        "\"gidMappings\":null},"
+                        "{\"destination\":\"/c\",\"type\":\"bind\",\"source\":\"/d\",\"uidMappings\":" MAPPING
+                        ",\"gidMappings\":" MAPPING ",\"options\":[\"rbind\",\"ridmap\"]}]");
+        _cleanup_free_ char *long_list = NULL, *long_text = NULL, *user = NULL, *message = NULL;
+        _cleanup_oci_shares_ OciShares shares = {};
+        _cleanup_oci_spec_ OciSpec *oci = NULL;
+        _cleanup_fclose_ FILE *f = NULL;
+        size_t n;
+
+        ASSERT_OK(load(text, &oci, NULL));
+        ASSERT_EQ(oci->notes.n, 0);
+        ASSERT_STREQ(spec_extension_first(oci), "mounts[].uidMappings");
+        ASSERT_EQ(oci->extension->n_mount_mappings, 2);
+        oci->bundle = strdup("/bundle");
+        ASSERT_OK(oci_spec_to_guest(oci, "web", &shares, NULL));
+        /* The guest's own /dev/shm belongs to whoever is root in the container anyway. */
+        ASSERT_EQ(oci->extension->n_mount_mappings, 1);
+        ASSERT_EQ(oci->extension->mount_mappings[0]->mount, 2);
+        ASSERT_EQ(oci->extension->mount_mappings[0]->n_gid_mappings, 1);
+        ASSERT_EQ(oci->extension->mount_mappings[0]->uid_mappings[0]->hostid, 1000);
+        ASSERT_EQ(oci->extension->mount_mappings[0]->uid_mappings[0]->size, 10);
+        ASSERT_STREQ(oci->spec->mounts[2]->options[1], "ridmap");
+
+        /* Those of the user namespace are written down for it. */
+        user = make("", ",\"uidMappings\":" MAPPING ",\"gidMappings\":" MAPPING, ",\"mounts\":[{\"destination\":\"/a\","
+                    "\"type\":\"bind\",\"source\":\"/b\"},{\"destination\":\"/c\",\"type\":\"bind\",\"source\":\"/d\","
+                    "\"options\":[\"rbind\",\"idmap\"]}]");
+        oci_shares_done(&shares);
+        oci = oci_spec_free(oci);
+        ASSERT_OK(load(user, &oci, NULL));
+        ASSERT_NULL(oci->extension);
+        oci->bundle = strdup("/bundle");
+        ASSERT_OK(oci_spec_to_guest(oci, "web", &shares, NULL));
+        ASSERT_EQ(oci->extension->n_mount_mappings, 1);
+        ASSERT_EQ(oci->extension->mount_mappings[0]->mount, 1);
+        ASSERT_EQ(oci->extension->mount_mappings[0]->gid_mappings[0]->hostid, 1000);
+
+        for (size_t i = 0; i < ELEMENTSOF(bad_mappings); i++) {
+                _cleanup_free_ char *top = NULL, *one = NULL;
+                OciSpec *none;
+
+                ASSERT_TRUE(asprintf(&top, ",\"mounts\":[{\"destination\":\"/x\"},{\"destination\":\"/a\",%s}]",
+                                     bad_mappings[i].mappings) > 0);
+                one = make("", "", top);
+                message = mfree(message);
+                ASSERT_ERROR(load(one, &none, &message), EINVAL);
+                ASSERT_CONTAINS(message, bad_mappings[i].message);
+        }
+
+        f = ASSERT_NOT_NULL(open_memstream(&long_list, &n));
+        fputs(",\"mounts\":[{\"destination\":\"/a\",\"uidMappings\":[", f);
+        for (unsigned i = 0; i <= SPEC_ID_MAPPINGS_MAX; i++)
+                fprintf(f, "%s{}", i > 0 ? "," : "");
+        fputs("]}]", f);
+        ASSERT_OK(fflush(f));
+        long_text = make("", "", long_list);
+        message = mfree(message);
+        oci = oci_spec_free(oci);
+        ASSERT_ERROR(load(long_text, &oci, &message), EINVAL);
+        ASSERT_CONTAINS(message, "mounts[0].uidMappings: expected at most 340 mappings");
+}
+
 /* Numbers of CPUs and devices are the host's, whichever way they come. */
 TEST(unified_for_the_guest)
 {
@@ -332,8 +410,10 @@ static const struct {
           "mounts[0].source: 'b' is not an absolute path" },
         { "", "",
           ",\"mounts\":[{\"destination\":\"/a\",\"type\":\"bind\",\"source\":\"/b\",\"options\":[\"idmap=uids\"]}]",
-
-          "mounts[0].options: 'idmap' is not supported" },
+          "mounts[0].options: 'idmap' with a value is not supported" },
+        { "", "",
+          ",\"mounts\":[{\"destination\":\"/a\",\"type\":\"bind\",\"source\":\"/b\",\"options\":[\"ridmap\"]}]",
+          "mounts[0].options: 'ridmap' without mappings" },
 };
 
 TEST(guest_errors)

@@ -7,6 +7,10 @@ def mount($destination; $type; $source; $options):
         .mounts += [{ destination: $destination, type: $type, source: $source, options: $options }];
 def bind($destination; $source; $options): mount($destination; "bind"; $source; $options);
 def tmpfs($destination; $options): mount($destination; "tmpfs"; "tmpfs"; $options);
+def mapped($destination; $inside; $outside; $size):
+        .mounts |= map(if .destination == $destination
+                then .uidMappings = [{ containerID: $inside, hostID: $outside, size: $size }] | .gidMappings = .uidMappings
+                else . end);
 def options($destination; $options):
         .mounts |= map(if .destination == $destination then .options = $options else . end);
 def unmounted($destination): .mounts |= map(select(.destination != $destination));

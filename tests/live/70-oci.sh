@@ -137,6 +137,22 @@ user_namespace() {
         assert_status 0 "$RT" run --bundle "$T_WORK/oci5" oci5
         assert_match "$RUN_OUTPUT" $'^0\n +0 +100000 +65536\n0\n0$'
         assert_eq "$(stat -c %u "$T_WORK/oci5/rootfs/mine")" 100000 'owner on the host'
+        # An id-mapped volume, by the mappings of the namespace. The daemon of Debian 12 does not offer them.
+        mkdir "$T_WORK/volume"
+        touch "$T_WORK/volume/five"
+        chown 5:6 "$T_WORK/volume/five"
+        jq --arg volume "$T_WORK/volume" '.process.args = ["/bin/sh", "-c", "touch /volume/new; stat -c %u:%g /volume/*"]
+                | .mounts += [{ destination: "/volume", type: "bind", source: $volume, options: ["rbind", "idmap"] }]' \
+                "$T_WORK/oci5/config.json" >"$T_WORK/new"
+        mv "$T_WORK/new" "$T_WORK/oci5/config.json"
+        if [[ -e /usr/libexec/virtiofsd ]]; then
+                assert_status 0 "$RT" run --bundle "$T_WORK/oci5" oci5
+                assert_eq "$RUN_OUTPUT" $'5:6\n0:0'
+                assert_eq "$(stat -c %u "$T_WORK/volume/new")" 0 'owner on the host'
+        else
+                assert_fails "$RT" run --bundle "$T_WORK/oci5" oci5
+                assert_match "$RUN_OUTPUT" "mount '/volume': id map of .* no id-mapped mounts of the file system \\(virtiofs"
+        fi
 }
 
 # What Kata's messages have no field for and the agent's extension has.
