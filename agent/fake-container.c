@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "agent/shared-mounts.h"
 #include "basic/error.h"
 #include "basic/fd.h"
 
@@ -169,6 +170,24 @@ pid_t container_init_pid(const Container *c)
 const Cgroup *container_cgroup(const Container *c)
 {
         return &c->cgroup;
+}
+
+/* Descriptors that are there, for a worker that does nothing with them. */
+int container_get_join(const Container *c, ContainerJoin *ret, char **reterr_message)
+{
+        if (streq(c->command, "paused"))
+                return error_setf(reterr_message, EBUSY, "cannot exec in a paused container");
+        *ret = (ContainerJoin) { .loop = c->loop, .id = c->id, .init_fd = STDERR_FILENO, .root_fd = STDERR_FILENO };
+        return 0;
+}
+
+int shared_mounts_make(const SharedMounts *mounts, const int *fds, usec_t wait, char **reterr_message)
+{
+        for (size_t i = 0; i < mounts->n; i++)
+                if (fcntl(fds[2 + 2 * i], F_GETFD) < 0 || fcntl(fds[3 + 2 * i], F_GETFD) < 0 ||
+                    streq(mounts->v[i].source_path, "/gone"))
+                        return error_setf(reterr_message, ENOENT, "shared mount '%s': gone", mounts->v[i].name);
+        return 0;
 }
 
 int container_update_plan(ContainerUpdate **ret, const Container *c, const Grpc__LinuxResources *resources,

@@ -8,6 +8,7 @@
 
 #include "agent/guest-devices.h"
 #include "agent/guest-exec.h"
+#include "agent/shared-mounts.h"
 #include "agent/worker.h"
 #include "basic/error.h"
 #include "basic/limits.h"
@@ -15,12 +16,15 @@
 
 /* Kata's agent.hotplug_timeout. */
 #define DEVICE_WAIT_USEC (3 * USEC_PER_SEC)
+/* Of upstream's agent, for mounts that a process of another container makes. */
+#define SHARE_WAIT_USEC (10 * USEC_PER_SEC)
 
 typedef enum GuestState {
         GUEST_CLAIMING,
         GUEST_DEVICES,          /* a worker waits for them */
         GUEST_MOUNTING,
         GUEST_ENGINE,
+        GUEST_SHARING,          /* a worker makes mounts of other containers */
         GUEST_LIVE,
         GUEST_REMOVING,         /* the engine takes it apart */
         GUEST_RELEASING,        /* its storages go */
@@ -29,7 +33,7 @@ typedef enum GuestState {
 struct GuestContainer {
         Sandbox *sandbox;
         GuestContainer *prev, *next;
-        char *id;
+        char *id, *name;        /* name: in the pod; NULL: none */
         GuestState state;
         Container *engine;
         GuestResources *resources;      /* while LIVE */
@@ -40,7 +44,8 @@ struct GuestContainer {
         const Grpc__CreateContainerRequest *input;      /* until the engine has taken it */
         const Kata__Systemd__V1__SpecExtension *extension;      /* the same */
         GuestDevices devices;
-        Worker *device_worker;
+        SharedMounts shared_mounts;
+        Worker *device_worker, *share_worker;
         Request *create_request, *start_request, *remove_request;
         LoopSource *remove_timer;
         int fail_error;         /* why the creation is undone */
@@ -105,7 +110,9 @@ GuestContainer *guest_container_free(GuestContainer *gc)
                 gc->next->prev = gc->prev;
 
         gc->device_worker = worker_cancel(gc->device_worker);
+        gc->share_worker = worker_cancel(gc->share_worker);
         guest_devices_done(&gc->devices);
+        shared_mounts_done(&gc->shared_mounts);
         guest_execs_free(gc);
         guest_resources_free(gc->resources);
         guest_process_free(gc->process);
@@ -113,6 +120,7 @@ GuestContainer *guest_container_free(GuestContainer *gc)
         loop_source_free(gc->remove_timer);
         free(gc->fail_message);
         free(gc->id);
+        free(gc->name);
         free(gc);
         return NULL;
 }
@@ -191,6 +199,7 @@ static void tear_down(GuestContainer *gc)
 
         gc->state = GUEST_REMOVING;
         gc->device_worker = worker_cancel(gc->device_worker);
+        gc->share_worker = worker_cancel(gc->share_worker);
         guest_process_cancel_claims(gc->process);
         gc->resources = guest_resources_free(gc->resources);
         if (!gc->engine)
@@ -220,23 +229,109 @@ static void on_terminal(Container *c, int fd, void *userdata)
         guest_process_set_terminal(gc->process, fd);
 }
 
-static void on_created(Container *c, int error, const char *message, void *userdata)
+static void step_live(GuestContainer *gc)
 {
-        GuestContainer *gc = userdata;
         Request *request;
+        int r;
 
-        if (error >= 0)
-                error = guest_resources_new(&gc->resources, sandbox_loop(gc->sandbox),
-                                            sandbox_cgroup_events(gc->sandbox),
-                                            sandbox_oom_events(gc->sandbox), gc->id, c);
-        if (error < 0)
-                return fail(gc, error, message);
+        r = guest_resources_new(&gc->resources, sandbox_loop(gc->sandbox), sandbox_cgroup_events(gc->sandbox),
+                                sandbox_oom_events(gc->sandbox), gc->id, gc->engine);
+        if (r < 0)
+                return fail(gc, r, NULL);
 
         gc->state = GUEST_LIVE;
         request = TAKE_PTR(gc->create_request);
         if (request)
                 request_reply(request, NULL);
         log_info("Container %s created", gc->id);
+}
+
+static int make_shared_mounts(void *userdata, char **reterr_message)
+{
+        const GuestContainer *gc = userdata;
+        int fds[2 + 2 * SHARED_MOUNTS_MAX];
+
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                fds[i] = WORKER_KEPT_FD + (int) i;
+        return shared_mounts_make(&gc->shared_mounts, fds, SHARE_WAIT_USEC, reterr_message);
+}
+
+static void on_shared(int error, const char *message, void *userdata)
+{
+        GuestContainer *gc = userdata;
+
+        gc->share_worker = NULL;
+        if (error < 0)
+                return fail(gc, error, message);
+        step_live(gc);
+}
+
+static GuestContainer *find_by_name(const GuestContainer *gc, const char *name)
+{
+        GuestContainer *other = sandbox_containers(gc->sandbox);
+
+        for (; other; other = other->next)
+                if (other != gc && ((other->name && streq(other->name, name)) || streq(other->id, name)))
+                        return other;
+
+        return NULL;
+}
+
+/* Borrowed: the worker has copies. */
+static int open_shared(const GuestContainer *gc, int *fds, char **reterr_message)
+{
+        ContainerJoin join;
+        int r;
+
+        r = container_get_join(gc->engine, &join, reterr_message);
+        if (r < 0)
+                return r;
+        fds[0] = join.init_fd;
+        fds[1] = join.root_fd;
+        for (size_t i = 0; i < gc->shared_mounts.n; i++) {
+                const SharedMount *m = &gc->shared_mounts.v[i];
+                const GuestContainer *source = find_by_name(gc, m->source);
+
+                if (!source)
+                        return error_setf(reterr_message, -ENOENT, "shared mount '%s': there is no container '%s'",
+                                          m->name, m->source);
+                if (source->state != GUEST_LIVE)
+                        return error_setf(reterr_message, -EBUSY, "shared mount '%s': container '%s' is not created",
+                                          m->name, m->source);
+                r = container_get_join(source->engine, &join, reterr_message);
+                if (r < 0)
+                        return error_prefixf(reterr_message, r, "shared mount '%s'", m->name);
+                fds[2 + 2 * i] = join.init_fd;
+                fds[3 + 2 * i] = join.root_fd;
+        }
+
+        return 0;
+}
+
+static void step_share(GuestContainer *gc)
+{
+        int fds[2 + 2 * SHARED_MOUNTS_MAX], r;
+        _cleanup_free_ char *message = NULL;
+
+        gc->state = GUEST_SHARING;
+        r = open_shared(gc, fds, &message);
+        if (r >= 0)
+                r = worker_start_keeping(&gc->share_worker, sandbox_loop(gc->sandbox), make_shared_mounts, gc, fds,
+                                         2 + 2 * gc->shared_mounts.n, 2 * SHARE_WAIT_USEC, on_shared, gc);
+        if (r < 0)
+                fail(gc, r, message);
+}
+
+static void on_created(Container *c, int error, const char *message, void *userdata)
+{
+        GuestContainer *gc = userdata;
+
+        if (error < 0)
+                return fail(gc, error, message);
+        if (gc->shared_mounts.n > 0)
+                step_share(gc);
+        else
+                step_live(gc);
 }
 
 static void on_started(Container *c, int error, const char *message, void *userdata)
@@ -393,18 +488,6 @@ static void on_create_cancelled(Request *request, void *userdata)
         }
 }
 
-/* What the request asks for and this agent does not have. */
-static const char *unsupported(const Grpc__CreateContainerRequest *input)
-{
-        const Grpc__StringUser *user = input->string_user;
-
-        if (input->n_shared_mounts > 0)
-                return "shared_mounts";
-        if (user && (*user->uid || *user->gid || user->n_additionalgids > 0))
-                return "string_user";
-        return NULL;
-}
-
 void guest_container_create(Sandbox *sandbox, Request *request, const Grpc__CreateContainerRequest *input,
                             const Kata__Systemd__V1__SpecExtension *extension)
 {
@@ -413,8 +496,9 @@ void guest_container_create(Sandbox *sandbox, Request *request, const Grpc__Crea
         };
         GuestContainer **list = sandbox_container_list(sandbox), *gc;
         _cleanup_(guest_devices_done) GuestDevices devices = {};
+        _cleanup_(shared_mounts_done) SharedMounts shared = {};
         _cleanup_free_ char *message = NULL;
-        const char *what;
+        const char *name;
         int r;
 
         if (sandbox_state(sandbox) != SANDBOX_READY)
@@ -436,13 +520,13 @@ void guest_container_create(Sandbox *sandbox, Request *request, const Grpc__Crea
         if (sandbox_n_containers(sandbox) >= CONTAINERS_MAX)
                 return request_fail(request, TTRPC_RESOURCE_EXHAUSTED, "there are %u containers already",
                                     CONTAINERS_MAX);
-        what = unsupported(input);
-        if (what)
-                return request_fail(request, TTRPC_UNIMPLEMENTED,
-                                    "container %s: %s is not implemented by this agent",
-                                    input->container_id, what);
 
+        /* string_user is not looked at, as in upstream's agent. */
+        name = shared_mounts_container_name(input->oci);
         r = guest_devices_plan(input->devices, input->n_devices, &devices, &message);
+        if (r >= 0)
+                r = shared_mounts_parse(&shared, input->container_id, name, input->shared_mounts,
+                                        input->n_shared_mounts, &message);
         if (r < 0)
                 return request_fail_errno(request, r, message);
         r = request_keep_input(request);
@@ -454,21 +538,22 @@ void guest_container_create(Sandbox *sandbox, Request *request, const Grpc__Crea
                 return request_fail_errno(request, -ENOMEM, NULL);
         *gc = (GuestContainer) {
                 .sandbox = sandbox, .next = *list, .input = input, .extension = extension,
-                .id = strdup(input->container_id),
+                .id = strdup(input->container_id), .name = name ? strdup(name) : NULL,
         };
-        if (!gc->id || termination_log_plan(input->oci, &gc->termination_log) < 0) {
-                free(gc->id);
-                free(gc);
-                return request_fail_errno(request, -ENOMEM, NULL);
-        }
-        r = guest_process_new(&gc->process, sandbox, ports);
+        r = gc->id && (gc->name || !name) ? termination_log_plan(input->oci, &gc->termination_log) : -ENOMEM;
+        if (r >= 0)
+                r = guest_process_new(&gc->process, sandbox, ports);
         if (r < 0) {
+                termination_log_done(&gc->termination_log);
                 free(gc->id);
+                free(gc->name);
                 free(gc);
                 return request_fail_errno(request, r, NULL);
         }
         gc->devices = devices;
         devices = (GuestDevices) {};
+        gc->shared_mounts = shared;
+        shared = (SharedMounts) {};
         if (*list)
                 (*list)->prev = gc;
         *list = gc;

@@ -5,11 +5,12 @@
  * One container as the agent protocol sees it: the engine's Container (container.h) with its processes
  * (guest-process.h, guest-exec.h), its storages and the requests that wait for it.
  *
- *      CLAIMING → DEVICES → MOUNTING → ENGINE → LIVE → REMOVING → RELEASING → (gone)
- *          +---------+----------+--(failure: everything is undone)--+
+ *      CLAIMING → DEVICES → MOUNTING → ENGINE → SHARING → LIVE → REMOVING → RELEASING → (gone)
+ *          +---------+----------+---------+--(failure: everything is undone)--+
  *
  * CLAIMING waits for the stdio streams that the request names, MOUNTING for its storages, ENGINE for
- * on_created. LIVE covers created, running and stopped. Each step is driven by the loop.
+ * on_created, SHARING for mounts of other containers (shared-mounts.h). LIVE covers created, running and
+ * stopped. Each step is driven by the loop.
  */
 
 #include "agent/container.h"

@@ -92,6 +92,24 @@ static int check_mounts(const Policy *policy, const Grpc__Spec *spec, char **ret
         return 0;
 }
 
+/* What comes from another container: the source is CONTAINER:PATH. */
+static int check_shared_mounts(const Policy *policy, Grpc__SharedMount *const *mounts, size_t n, char **reterr_message)
+{
+        for (size_t i = 0; i < n; i++) {
+                const Grpc__SharedMount *m = mounts[i];
+                _cleanup_free_ char *source = NULL;
+
+                if (asprintf(&source, "%s:%s", m->src_ctr, m->src_path) < 0) {
+                        source = NULL;
+                        return -ENOMEM;
+                }
+                if (!permits(policy, POLICY_MOUNT, "shared", source, m->dst_path))
+                        return refuse(POLICY_MOUNT, "shared mount on", m->dst_path, reterr_message);
+        }
+
+        return 0;
+}
+
 /* Every name that is given has to be permitted; and one has to be given, if names are restricted. */
 static int check_images(const Policy *policy, const Grpc__CreateContainerRequest *q, char **reterr_message)
 {
@@ -153,6 +171,8 @@ static int check_container(const Policy *policy, const Grpc__CreateContainerRequ
                 r = check_images(policy, q, reterr_message);
         if (r >= 0 && q->oci)
                 r = check_mounts(policy, q->oci, reterr_message);
+        if (r >= 0)
+                r = check_shared_mounts(policy, q->shared_mounts, q->n_shared_mounts, reterr_message);
         if (r >= 0 && q->oci)
                 r = check_environment(policy, q->oci->process, reterr_message);
         return r;

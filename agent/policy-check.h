@@ -8,7 +8,7 @@
  *
  *      every request           Allow=          the method's name; grpc.Health is always allowed
  *      CreateSandbox           Storage=        each storage
- *      CreateContainer         Storage=, Mount=, Environment=, Image=
+ *      CreateContainer         Storage=, Mount= (shared mounts as well), Environment=, Image=
  *      ExecProcess             Environment=
  *      UpdateEphemeralMounts   Storage=
  *

@@ -207,15 +207,20 @@ TEST(life_with_calls)
         host_stop(&host);
 }
 
-static int call_extension(Host *host, const char *method, const ProtobufCMessage *q)
+/* For what a worker does. */
+static int call_slowly(Host *host, const char *service, const char *method, const ProtobufCMessage *q)
 {
-        uint32_t id = send_call(host, EXTENSION_SERVICE, method, q);
+        uint32_t id = send_call(host, service, method, q);
         int r = -1;
 
-        /* An update is written by a worker. */
         for (unsigned i = 0; r == -1 && i < 300; i++)
                 r = take_answer(host, id);
         return r;
+}
+
+static int call_extension(Host *host, const char *method, const ProtobufCMessage *q)
+{
+        return call_slowly(host, EXTENSION_SERVICE, method, q);
 }
 
 static void check_extended_exec(Host *host)
@@ -292,6 +297,84 @@ TEST(properties_beyond_the_protocol)
         check_extended_exec(&host);
         check_extended_update(&host);
         ASSERT_EQ(remove_container(&host), 0);
+        host_stop(&host);
+}
+
+static void remove_by_id(Host *host, const char *id)
+{
+        Grpc__RemoveContainerRequest q = GRPC__REMOVE_CONTAINER_REQUEST__INIT;
+
+        q.container_id = (char *) (uintptr_t) id;
+        ASSERT_EQ(call_slowly(host, AGENT_SERVICE, "RemoveContainer", &q.base), 0);
+}
+
+/* Mounts of another container, which is known by its name in the pod or by its id; string_user means nothing. */
+TEST(shared_mounts)
+{
+        Grpc__StringEntry annotation = GRPC__STRING_ENTRY__INIT, *annotations[] = { &annotation };
+        Grpc__SharedMount shared[2] = { GRPC__SHARED_MOUNT__INIT, GRPC__SHARED_MOUNT__INIT };
+        Grpc__SharedMount *list[] = { &shared[0], &shared[1] };
+        Grpc__StringUser user = GRPC__STRING_USER__INIT;
+        static const struct {
+                const char *name, *source, *source_path, *target, *target_path;
+                int code;
+                const char *text;
+        } cases[] = {
+                { "m", "database", "/data", "", "/mnt", 0, NULL },
+                { "m", "db", "/data", "shop", "/mnt", 0, NULL },
+                { "m", "db", "/data", "c1", "/mnt", 0, NULL },
+                { "m", "db", "/gone", "", "/mnt", TTRPC_NOT_FOUND, "shared mount 'm': gone" },
+                { "m", "nobody", "/data", "", "/mnt", TTRPC_NOT_FOUND, "'m': there is no container 'nobody'" },
+                { "m", "c1", "/data", "", "/mnt", TTRPC_NOT_FOUND, "there is no container 'c1'" },
+                { "", "db", "/data", "", "/mnt", TTRPC_INVALID_ARGUMENT, "missing or long name" },
+                { "m", "", "/data", "", "/mnt", TTRPC_INVALID_ARGUMENT, "src_ctr" },
+                { "m", "a:/b", "/data", "", "/mnt", TTRPC_INVALID_ARGUMENT, "src_ctr 'a:/b'" },
+                { "m", "db", "data", "", "/mnt", TTRPC_INVALID_ARGUMENT, "src_path 'data'" },
+                { "m", "db", "/data/../etc", "", "/mnt", TTRPC_INVALID_ARGUMENT, "src_path" },
+                { "m", "db", "/data", "", "/", TTRPC_INVALID_ARGUMENT, "dst_path '/'" },
+                { "m", "db", "/data", "", "/proc/x", TTRPC_PERMISSION_DENIED, "'/proc/x'" },
+                { "m", "db", "/data", "other", "/mnt", TTRPC_INVALID_ARGUMENT, "is for container 'other'" },
+        };
+        Grpc__CreateContainerRequest q;
+        Grpc__Process process;
+        Grpc__Spec spec;
+        char *args[1];
+        Host host;
+
+        host_start(&host);
+        ASSERT_EQ(create_sandbox(&host), 0);
+        fill_create(&q, &spec, &process, args, "run");
+        q.container_id = (char *) (uintptr_t) "db";
+        spec.annotations = annotations;
+        spec.n_annotations = 1;
+        annotation.key = (char *) (uintptr_t) "io.kubernetes.cri.container-name";
+        annotation.value = (char *) (uintptr_t) "database";
+        q.string_user = &user;
+        user.uid = (char *) (uintptr_t) "somebody";
+        ASSERT_EQ(call_slowly(&host, AGENT_SERVICE, "CreateContainer", &q.base), 0);
+
+        q.container_id = container_name;
+        annotation.key = (char *) (uintptr_t) "io.kubernetes.cri-o.ContainerName";
+        annotation.value = (char *) (uintptr_t) "shop";
+        q.shared_mounts = list;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                q.n_shared_mounts = 2;
+                shared[0] = (Grpc__SharedMount) GRPC__SHARED_MOUNT__INIT;
+                shared[0].name = (char *) (uintptr_t) cases[i].name;
+                shared[0].src_ctr = (char *) (uintptr_t) cases[i].source;
+                shared[0].src_path = (char *) (uintptr_t) cases[i].source_path;
+                shared[0].dst_ctr = (char *) (uintptr_t) cases[i].target;
+                shared[0].dst_path = (char *) (uintptr_t) cases[i].target_path;
+                shared[1] = shared[0];
+                ASSERT_EQ(call_slowly(&host, AGENT_SERVICE, "CreateContainer", &q.base), cases[i].code);
+                if (cases[i].code == 0)
+                        remove_by_id(&host, container_name);
+                else
+                        ASSERT_CONTAINS(reply_text, cases[i].text);
+                ASSERT_EQ(sandbox_n_containers(host.agent.sandbox), 1);
+        }
+        q.n_shared_mounts = 0;
+        remove_by_id(&host, "db");
         host_stop(&host);
 }
 

@@ -121,6 +121,29 @@ TEST(container)
         done();
 }
 
+TEST(mounts_of_other_containers)
+{
+        Grpc__SharedMount shared = GRPC__SHARED_MOUNT__INIT, *list[] = { &shared };
+        Create c;
+
+        create_init(&c);
+        c.q.shared_mounts = list;
+        c.q.n_shared_mounts = 1;
+        shared.src_ctr = S("db");
+        shared.src_path = S("/data/x");
+        shared.dst_path = S("/mnt");
+        set("[Policy]\nAllow=CreateContainer\nMount=tmpfs * *\n");
+        ASSERT_EQ(check("CreateContainer", &c.q.base), -EACCES);
+        ASSERT_CONTAINS(message, "shared mount on '/mnt' (Mount=)");
+        set("[Policy]\nAllow=CreateContainer\nMount=tmpfs * *\nMount=shared db:/data/* /mnt\n");
+        ASSERT_EQ(check("CreateContainer", &c.q.base), 0);
+        shared.src_ctr = S("secrets");
+        ASSERT_EQ(check("CreateContainer", &c.q.base), -EACCES);
+        set("[Policy]\nAllow=CreateContainer\n");
+        ASSERT_EQ(check("CreateContainer", &c.q.base), 0);
+        done();
+}
+
 /* The method of the extension that does the same is no way around it. */
 TEST(container_with_an_extension)
 {
