@@ -56,11 +56,6 @@ int cgroup_update(int dir_fd, const CgroupSettings *settings, char **reterr_mess
  */
 int cgroup_undo_value(const char *file, const char *old_text, const char *value, char **ret);
 
-/* cpu.shares (2..262144) → cpu.weight (1..10000) so that the defaults 1024 and 100 meet; 0 → 0. */
-uint64_t cgroup_weight_from_shares(uint64_t shares);
-/* blkio.weight (10..1000) → io.weight (1..10000); 0 → 0. */
-uint64_t cgroup_io_weight(uint64_t weight);
-
 /*
  * Directory name from an OCI cgroupsPath ("/a/b", "slice:prefix:name", ""): its last component with
  * foreign characters replaced, or fallback.

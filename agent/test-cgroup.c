@@ -17,43 +17,6 @@
 #define READ BPF_DEVCG_ACC_READ
 #define WRITE BPF_DEVCG_ACC_WRITE
 
-TEST(weights)
-{
-        /* Values of the formula, computed elsewhere. */
-        static const struct {
-                uint64_t shares, weight;
-        } cases[] = {
-                        {0, 0},
-                        {1, 1},
-                        {2, 1},
-                        {3, 2},
-                        {10, 4},
-                        {100, 17},
-                        {512, 59},
-                        {1024, 100},
-                        {2048, 174},
-                        {4096, 303},
-                        {100000, 4340},
-                        {262144, 10000},
-                        {UINT64_MAX, 10000},
-        };
-        uint64_t last = 0;
-
-        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
-                ASSERT_EQ(cgroup_weight_from_shares(cases[i].shares), cases[i].weight);
-        for (uint64_t shares = 1; shares < 270000; shares += 97) {
-                uint64_t weight = cgroup_weight_from_shares(shares);
-
-                ASSERT_TRUE(weight >= last && weight <= 10000);
-                last = weight;
-        }
-
-        ASSERT_EQ(cgroup_io_weight(0), 0);
-        ASSERT_EQ(cgroup_io_weight(10), 1);
-        ASSERT_EQ(cgroup_io_weight(1000), 10000);
-        ASSERT_EQ(cgroup_io_weight(5000), 10000);
-}
-
 static const char *setting(const CgroupSettings *s, const char *file)
 {
         const char *found = NULL;

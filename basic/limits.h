@@ -150,6 +150,18 @@
 #define VM_MEMORY_MIN_INITRD MIB(128)
 #define VM_MEMORY_MAX (UINT64_C(1) << 40)
 #define VM_VCPUS_MAX 32U
+/*
+ * What VMM and virtiofsd may take beside the memory of the guest, see vm_config_memory_max(): programs with heaps and
+ * buffers; for each virtual CPU; for files that the guest knows, which virtiofsd keeps open (the more memory a guest
+ * has, the more it knows); and under emulation what the guest's code is translated into.
+ */
+#define VMM_OVERHEAD MIB(256)
+#define VMM_OVERHEAD_VCPU MIB(16)
+#define VMM_OVERHEAD_FILES_MAX MIB(1024)
+#define VMM_TRANSLATION_BUFFER MIB(1024)
+#define VMM_TRANSLATION_VCPU MIB(64)
+/* Threads: those of virtual CPUs, of QEMU's file access and of virtiofsd. */
+#define VMM_TASKS_MIN 256U
 #define VM_GROUPS_MAX 8U
 #define VM_KERNEL_PARAMETERS_MAX 1280U
 #define VM_STATE_FILE_MAX KIB(16)
@@ -212,6 +224,7 @@
 /* D-Bus to the service manager. */
 #define UNIT_NAME_MAX 255U
 #define UNIT_PROPS_MAX 64U
+#define UNIT_PROP_BYTES_MAX KIB(4)
 #define UNIT_PROCESSES_MAX 4096U
 #define UNIT_EARLY_JOBS_MAX 4U
 #define UNIT_REFS_MAX 16U
