@@ -389,11 +389,11 @@ int unit_bus_new_get(UnitBus *bus,
                 return r;
 
         r = sd_bus_message_new_method_call(bus->bus, &m, SYSTEMD_NAME, path,
-                                           "org.freedesktop.DBus.Properties", "Get");
+                                           "org.freedesktop.DBus.Properties", property ? "Get" : "GetAll");
         if (r < 0)
                 return r;
 
-        r = sd_bus_message_append(m, "ss", interface, property);
+        r = property ? sd_bus_message_append(m, "ss", interface, property) : sd_bus_message_append(m, "s", interface);
         if (r < 0)
                 return r;
 

@@ -60,7 +60,10 @@ void unit_bus_drop_features(UnitBus *bus, unsigned features);
 const char *unit_bus_proc_root(const UnitBus *bus);
 void unit_bus_set_proc_root(UnitBus *bus, const char *path);
 
-/* Messages to the manager object, and Properties.Get of a unit; connect again where necessary. */
+/*
+ * Messages to the manager object, and Properties.Get of a unit (GetAll if property is NULL); connect again where
+ * necessary.
+ */
 int unit_bus_new_call(UnitBus *bus, const char *member, sd_bus_message **ret, char **reterr_message);
 int unit_bus_new_get(UnitBus *bus,
                 const char *unit,

@@ -59,6 +59,7 @@ static int record_value(FakeManager *f, sd_bus_message *m, const char *name)
                 const char *s;
                 uint64_t t;
                 uint32_t u;
+                uint8_t y;
 
                 switch (type) {
                 case 's':
@@ -80,6 +81,10 @@ static int record_value(FakeManager *f, sd_bus_message *m, const char *name)
                 case 'u':
                         r = sd_bus_message_read_basic(m, type, &u);
                         record(f, " *");
+                        break;
+                case 'y':
+                        r = sd_bus_message_read_basic(m, type, &y);
+                        record(f, " %02x", y);
                         break;
                 default:
                         r = sd_bus_message_enter_container(m, type, contents);
@@ -238,6 +243,41 @@ static int on_start_transient(FakeManager *f, sd_bus_message *m)
         return answer_job(f, m);
 }
 
+static int on_set_properties(FakeManager *f, sd_bus_message *m)
+{
+        const char *name, *refused;
+        int r, runtime;
+
+        r = sd_bus_message_read(m, "sb", &name, &runtime);
+        if (r < 0)
+                return r;
+        record(f, "SetUnitProperties %s %s\n", name, runtime ? "true" : "false");
+        r = record_properties(f, m, &refused);
+        if (r < 0)
+                return r;
+        if (!f->unit || !streq(f->unit, name))
+                return no_such_unit(m, name);
+        if (refused)
+                return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_PROPERTY_READ_ONLY,
+                                                  "Cannot set property %s, or unknown property.", refused);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+/* Some limits, and what is none. */
+static int on_get_all(FakeManager *f, sd_bus_message *m)
+{
+        const char *interface;
+        int r = sd_bus_message_read(m, "s", &interface);
+
+        if (r < 0)
+                return r;
+        record(f, "GetAll %s\n", interface);
+        return sd_bus_reply_method_return(m, "a{sv}", 7, "Slice", "s", "kata.slice", "CPUWeight", "t", UINT64_MAX,
+                                          "CPUQuotaPerSecUSec", "t", UINT64_C(250000), "DeviceAllow", "a(ss)", 1, "/x",
+                                          "rw", "AllowedCPUs", "ay", 2, 0, 1, "MemoryMax", "t", UINT64_C(1) << 30,
+                                          "IOWeight", "t", UINT64_C(55));
+}
+
 static int on_stop(FakeManager *f, sd_bus_message *m)
 {
         const char *name, *mode;
@@ -361,6 +401,8 @@ static const struct {
         { "GetJob", on_get_job },
         { "CancelJob", on_cancel_job },
         { "Get", on_get },
+        { "GetAll", on_get_all },
+        { "SetUnitProperties", on_set_properties },
         { "Subscribe", on_other },
         { "RefUnit", on_ref },
         { "UnrefUnit", on_unref },

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The same operations against the running service manager, as root: a scope around two sleeping children,
- * found again, signalled, stopped; a name that is taken. Leaves
+ * found again, its limits changed, signalled, stopped; a name that is taken. Leaves
  * nothing behind. Exits 77 where systemd does not run.
  */
 
+#include <limits.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -22,6 +23,7 @@ static char *message;
 static size_t n_seen;
 static bool seen_active, seen_exists;
 static char scope_name[64];
+static ScopeLimits limits_before;
 
 static void on_done(ScopeOp *op, int e, const char *m, void *userdata)
 {
@@ -85,8 +87,9 @@ static int start(const PidRef *pids, size_t n, const char *name)
                 .pids = pids, .n_pids = n,
                 .devices = devices, .n_devices = 1,
                 .oom_policy = "continue",
-                .tasks_max = 64,
-                .memory_max = 256 << 20,
+                .limits = &(ScopeLimits) {
+                        .set = SCOPE_LIMIT_TASKS_MAX | SCOPE_LIMIT_MEMORY_MAX, .tasks_max = 64, .memory_max = 256 << 20,
+                },
                 .timeout_stop = 2 * USEC_PER_SEC,
         }, on_done, NULL, &op, NULL));
         return run();
@@ -98,6 +101,52 @@ static int adopt(void)
 
         ASSERT_OK(scope_adopt(bus, scope_name, on_adopted, NULL, &op, NULL));
         return run();
+}
+
+static void on_limits(ScopeOp *op, int e, const char *m, const ScopeLimits *before, void *userdata)
+{
+        on_done(op, e, m, userdata);
+        if (before)
+                ASSERT_OK(scope_limits_copy(before, &limits_before));
+}
+
+static int change(const ScopeLimits *limits)
+{
+        _cleanup_(scope_op_freep) ScopeOp *op = NULL;
+
+        ASSERT_OK(scope_change_limits(bus, scope_name, limits, on_limits, NULL, &op, NULL));
+        return run();
+}
+
+/* Set, read back, and back to what was: with all properties that there are. */
+static void change_limits(void)
+{
+        static uint8_t first[] = { 1 };
+        const ScopeLimits all = {
+                .set = UINT_MAX, .cpu_weight = 39, .cpu_quota = 1500000, .cpu_period = 50000, .io_weight = 55,
+                .memory_max = UINT64_C(1) << 30, .tasks_max = 77, .cpus = { first, 1 }, .memory_nodes = { first, 1 },
+        };
+        _cleanup_(scope_limits_done) ScopeLimits original = {};
+
+        ASSERT_EQ(change(&all), 0);
+        ASSERT_EQ(limits_before.memory_max, 256 << 20);
+        ASSERT_EQ(limits_before.tasks_max, 64);
+        ASSERT_EQ(limits_before.cpu_weight, UINT64_MAX);
+        ASSERT_EQ(limits_before.cpus.n, 0);
+        ASSERT_OK(scope_limits_copy(&limits_before, &original));
+        ASSERT_EQ(change(&original), 0);
+        ASSERT_EQ(limits_before.cpu_weight, 39);
+        ASSERT_EQ(limits_before.cpu_quota, 1500000);
+        ASSERT_EQ(limits_before.cpu_period, 50000);
+        ASSERT_EQ(limits_before.io_weight, 55);
+        ASSERT_EQ(limits_before.memory_max, UINT64_C(1) << 30);
+        ASSERT_EQ(limits_before.cpus.n, 1);
+        ASSERT_EQ(limits_before.memory_nodes.bits[0], 1);
+        ASSERT_EQ(change(&original), 0);
+        ASSERT_EQ(limits_before.cpu_weight, UINT64_MAX);
+        ASSERT_EQ(limits_before.cpu_quota, UINT64_MAX);
+        ASSERT_EQ(limits_before.memory_nodes.n, 0);
+        scope_limits_done(&limits_before);
 }
 
 static int stop(void)
@@ -154,6 +203,9 @@ int main(void)
         ASSERT_EQ(adopt(), 0);
         ASSERT_TRUE(seen_exists && seen_active);
         ASSERT_EQ(n_seen, 2);
+
+        fprintf(stderr, "/* limits */\n");
+        change_limits();
 
         fprintf(stderr, "/* name is taken */\n");
         third = spawn();

@@ -12,6 +12,7 @@ typedef enum PropType {
         PROP_STRINGS,
         PROP_BOOL,
         PROP_U64,
+        PROP_BYTES,
         PROP_DEVICES,
         PROP_PIDFDS,
         PROP_PIDS,
@@ -22,6 +23,8 @@ struct UnitProp {
         bool b;
         uint64_t u64;
         char *string;
+        void *bytes;
+        size_t n_bytes;
         Strv strings;           /* for devices: path, access, path, access ... */
         int *fds;
         uint32_t *pids;
@@ -50,6 +53,10 @@ static const PropSpec specs[_UNIT_PROP_MAX] = {
         [UNIT_PROP_MEMORY_LOW] = { "MemoryLow", PROP_U64 },
         [UNIT_PROP_CPU_WEIGHT] = { "CPUWeight", PROP_U64 },
         [UNIT_PROP_CPU_QUOTA] = { "CPUQuotaPerSecUSec", PROP_U64 },
+        [UNIT_PROP_CPU_QUOTA_PERIOD] = { "CPUQuotaPeriodUSec", PROP_U64 },
+        [UNIT_PROP_ALLOWED_CPUS] = { "AllowedCPUs", PROP_BYTES },
+        [UNIT_PROP_ALLOWED_MEMORY_NODES] = { "AllowedMemoryNodes", PROP_BYTES },
+        [UNIT_PROP_IO_WEIGHT] = { "IOWeight", PROP_U64 },
         [UNIT_PROP_TIMEOUT_STOP] = { "TimeoutStopUSec", PROP_U64 },
         [UNIT_PROP_DEVICE_ALLOW] = { "DeviceAllow", PROP_DEVICES },
         [UNIT_PROP_DEVICE_POLICY] = { "DevicePolicy", PROP_STRING },
@@ -65,6 +72,7 @@ const char *unit_prop_name(UnitPropId id)
 static void prop_done(UnitProp *prop)
 {
         free(prop->string);
+        free(prop->bytes);
         strv_done(&prop->strings);
         for (size_t i = 0; prop->fds && i < prop->n_processes; i++)
                 safe_close(prop->fds[i]);
@@ -143,6 +151,21 @@ int unit_props_add_u64(UnitProps *props, UnitPropId id, uint64_t value)
         UnitProp prop = { .id = id, .u64 = value };
 
         return props_push(props, &prop, PROP_U64);
+}
+
+int unit_props_add_bytes(UnitProps *props, UnitPropId id, const void *data, size_t n)
+{
+        UnitProp prop = { .id = id, .n_bytes = n };
+
+        if (n > UNIT_PROP_BYTES_MAX)
+                return -E2BIG;
+        if (n > 0) {
+                prop.bytes = malloc(n);
+                if (!prop.bytes)
+                        return -ENOMEM;
+                memcpy(prop.bytes, data, n);
+        }
+        return props_push_or_drop(props, &prop, PROP_BYTES);
 }
 
 int unit_props_add_devices(UnitProps *props, UnitPropId id, const UnitDevice *devices, size_t n)
@@ -231,6 +254,11 @@ static int write_u64(const UnitProp *prop, sd_bus_message *m)
         return sd_bus_message_append_basic(m, 't', &prop->u64);
 }
 
+static int write_bytes(const UnitProp *prop, sd_bus_message *m)
+{
+        return sd_bus_message_append_array(m, 'y', prop->bytes, prop->n_bytes);
+}
+
 static int write_devices(const UnitProp *prop, sd_bus_message *m)
 {
         int r;
@@ -265,6 +293,7 @@ static const struct {
         [PROP_STRINGS] = { "as", write_strings },
         [PROP_BOOL] = { "b", write_bool },
         [PROP_U64] = { "t", write_u64 },
+        [PROP_BYTES] = { "ay", write_bytes },
         [PROP_DEVICES] = { "a(ss)", write_devices },
         [PROP_PIDFDS] = { "ah", write_pidfds },
         [PROP_PIDS] = { "au", write_pids },

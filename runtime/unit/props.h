@@ -37,6 +37,10 @@ typedef enum UnitPropId {
         UNIT_PROP_MEMORY_LOW,           /* uint64, bytes */
         UNIT_PROP_CPU_WEIGHT,           /* uint64 */
         UNIT_PROP_CPU_QUOTA,            /* uint64, usec of CPU a second */
+        UNIT_PROP_CPU_QUOTA_PERIOD,     /* uint64, usec */
+        UNIT_PROP_ALLOWED_CPUS,         /* bytes: bit N is processor N */
+        UNIT_PROP_ALLOWED_MEMORY_NODES, /* bytes */
+        UNIT_PROP_IO_WEIGHT,            /* uint64 */
         UNIT_PROP_TIMEOUT_STOP,         /* uint64, usec */
         UNIT_PROP_DEVICE_ALLOW,         /* devices; goes before DevicePolicy */
         UNIT_PROP_DEVICE_POLICY,        /* string */
@@ -67,6 +71,8 @@ int unit_props_add_string(UnitProps *props, UnitPropId id, const char *value);
 int unit_props_add_strings(UnitProps *props, UnitPropId id, const char *const *values, size_t n);
 int unit_props_add_bool(UnitProps *props, UnitPropId id, bool value);
 int unit_props_add_u64(UnitProps *props, UnitPropId id, uint64_t value);
+/* At most UNIT_PROP_BYTES_MAX. */
+int unit_props_add_bytes(UnitProps *props, UnitPropId id, const void *data, size_t n);
 int unit_props_add_devices(UnitProps *props, UnitPropId id, const UnitDevice *devices, size_t n);
 
 /* Adds both PIDFDs (descriptors are duplicated) and PIDs; appending picks one by feature. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Shared by scope.c (start) and scope-control.c (adopt, stop, kill). */
+/* Shared by scope.c (start), scope-control.c (adopt, stop, kill) and scope-change.c (limits). */
 
 #include "runtime/unit/scope.h"
 
@@ -16,10 +16,13 @@ struct ScopeOp {
         sd_bus_slot *slot;
         scope_done_t done;
         scope_adopt_done_t adopt_done;
+        scope_limits_done_t limits_done;
         void *userdata;
 
-        /* start */
+        /* start, limits */
         UnitProps props;
+        ScopeLimits before;
+        unsigned changed;               /* of ScopeLimit */
         pid_t *pids;
         size_t n_pids;
         usec_t deadline;                /* CLOCK_MONOTONIC */
@@ -38,7 +41,7 @@ int scope_op_new(UnitBus *bus, const char *name, void *userdata, ScopeOp **ret, 
 void scope_op_finish(ScopeOp *op, int error, const char *message);
 void scope_op_finish_bus_error(ScopeOp *op, const sd_bus_error *error, const char *what);
 
-/* Asks for a property of the scope; the slot replaces the op's. */
+/* Asks for a property of the scope, NULL for all of the interface; the slot replaces the op's. */
 int scope_op_get(ScopeOp *op,
                 const char *interface,
                 const char *property,

@@ -41,6 +41,7 @@ ScopeOp *scope_op_free(ScopeOp *op)
         unit_job_free(op->job);
         sd_bus_slot_unref(op->slot);
         unit_props_done(&op->props);
+        scope_limits_done(&op->before);
         free(op->pids);
         free(op->info.active_state);
         free(op->info.control_group);
@@ -60,6 +61,8 @@ void scope_op_finish(ScopeOp *op, int error, const char *message)
         message = error < 0 ? error_text(message, error) : NULL;
         if (op->adopt_done)
                 op->adopt_done(op, error, message, error < 0 ? NULL : &op->info, op->userdata);
+        else if (op->limits_done)
+                op->limits_done(op, error, message, error < 0 ? NULL : &op->before, op->userdata);
         else
                 op->done(op, error, message, op->userdata);
 }
@@ -208,7 +211,7 @@ static void on_start_job(UnitJob *job, const UnitJobOutcome *outcome, void *user
                 r = outcome->error;
                 if (r == -EEXIST)
                         (void) error_setf(&message, r,
-                                          "%s exists already: another supervisor's, or left over; "
+                                          "%s exists already: somebody else's, or left over; "
                                           "see systemctl status", op->name);
                 else
                         (void) error_setf(&message, r, "Scope could not be started: %s",
@@ -270,12 +273,10 @@ static int scope_fill_props(UnitBus *bus, const ScopeParams *p, UnitProps *props
                 r = unit_props_add_bool(props, UNIT_PROP_DELEGATE, true);
         if (r >= 0)
                 r = unit_props_add_bool(props, UNIT_PROP_SEND_SIGHUP, false);
-        if (r >= 0 && p->tasks_max > 0)
-                r = unit_props_add_u64(props, UNIT_PROP_TASKS_MAX, p->tasks_max);
         if (r >= 0 && p->oom_policy)
                 r = unit_props_add_string(props, UNIT_PROP_OOM_POLICY, p->oom_policy);
-        if (r >= 0 && p->memory_max > 0)
-                r = unit_props_add_u64(props, UNIT_PROP_MEMORY_MAX, p->memory_max);
+        if (r >= 0 && p->limits)
+                r = scope_limits_add(p->limits, props);
         if (r >= 0 && p->timeout_stop > 0)
                 r = unit_props_add_u64(props, UNIT_PROP_TIMEOUT_STOP, p->timeout_stop);
         if (r >= 0 && p->n_devices > 0)

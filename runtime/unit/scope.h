@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The transient scope of one microVM: put paused processes into it, find it again after a restart, stop
- * it, signal it. All asynchronous; each operation is a ScopeOp that ends with one call of its done
+ * The transient scope of one microVM: put paused processes into it, find it again after a restart, change
+ * its limits, stop it, signal it. All asynchronous; each operation is a ScopeOp that ends with one call of its done
  * function from the event loop. The op belongs to the caller, who frees it (in the done function, too);
  * freeing it earlier forgets the operation.
  *
@@ -16,6 +16,7 @@
  */
 
 #include "runtime/unit/job.h"
+#include "runtime/unit/scope-limits.h"
 
 typedef struct ScopeParams {
         const char *name;               /* "kata-vm-ID.scope" */
@@ -27,8 +28,7 @@ typedef struct ScopeParams {
         const UnitDevice *devices;      /* what DevicePolicy=closed does not allow by itself */
         size_t n_devices;
         const char *oom_policy;         /* "continue", "stop", "kill"; NULL: the manager's default */
-        uint64_t tasks_max;             /* 0: the manager's default */
-        uint64_t memory_max;            /* bytes; 0: no limit */
+        const ScopeLimits *limits;      /* NULL: none */
         usec_t timeout_stop;            /* SIGTERM to SIGKILL; 0: the manager's default */
         usec_t timeout;                 /* for the operation; 0: SCOPE_TIMEOUT_USEC */
 } ScopeParams;
@@ -96,6 +96,17 @@ int scope_kill(UnitBus *bus,
                 void *userdata,
                 ScopeOp **ret,
                 char **reterr_message);
+
+typedef void (*scope_limits_done_t)(ScopeOp *op, int error, const char *message, const ScopeLimits *before,
+                                    void *userdata);
+
+/*
+ * Sets the limits of a scope that runs, until it ends: all of them or none. before is what they were, for putting them
+ * back with another such call, and valid in the done function only; NULL on failure. -ESRCH: the scope is gone.
+ * limits has at least one in set; none is SCOPE_MEMORY_OF_MACHINE.
+ */
+int scope_change_limits(UnitBus *bus, const char *name, const ScopeLimits *limits, scope_limits_done_t done,
+                        void *userdata, ScopeOp **ret, char **reterr_message);
 
 ScopeOp *scope_op_free(ScopeOp *op);
 DEFINE_CLEANUP_FUNC(ScopeOp *, scope_op_free)

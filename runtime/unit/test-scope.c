@@ -22,6 +22,7 @@ typedef struct World {
         int error;
         char *message;
         ScopeInfo info;
+        ScopeLimits before;
 } World;
 
 static void world_set_cgroup(World *w, const char *text)
@@ -70,6 +71,7 @@ static void world_done(World *w)
         free(w->info.active_state);
         free(w->info.control_group);
         free(w->info.pids);
+        scope_limits_done(&w->before);
 }
 
 #define _cleanup_world_ _cleanup_(world_done)
@@ -112,6 +114,11 @@ static int world_run(World *w)
 static ScopeOp *world_begin(World *w, usec_t timeout)
 {
         static const UnitDevice devices[] = { { "/dev/kvm", "rw" }, { "/dev/net/tun", "rw" } };
+        static uint8_t processors[] = { 0x8f };
+        const ScopeLimits limits = {
+                .set = SCOPE_LIMIT_CPU_WEIGHT | SCOPE_LIMIT_CPUS | SCOPE_LIMIT_MEMORY_MAX | SCOPE_LIMIT_TASKS_MAX,
+                .cpu_weight = 39, .cpus = { processors, 1 }, .memory_max = 1 << 30, .tasks_max = 512,
+        };
         ScopeOp *op;
 
         ASSERT_OK(scope_start(w->bus, &(ScopeParams) {
@@ -121,8 +128,7 @@ static ScopeOp *world_begin(World *w, usec_t timeout)
                 .pids = &w->child, .n_pids = 1,
                 .devices = devices, .n_devices = ELEMENTSOF(devices),
                 .oom_policy = "continue",
-                .tasks_max = 512,
-                .memory_max = 1 << 30,
+                .limits = &limits,
                 .timeout_stop = 10 * USEC_PER_SEC,
                 .timeout = timeout,
         }, on_done, w, &op, NULL));
@@ -147,9 +153,11 @@ static const char golden[] =
         "  AddRef b true\n"
         "  Delegate b true\n"
         "  SendSIGHUP b false\n"
-        "  TasksMax t 512\n"
         "  OOMPolicy s \"continue\"\n"
+        "  CPUWeight t 39\n"
+        "  AllowedCPUs ay [ 8f ]\n"
         "  MemoryMax t 1073741824\n"
+        "  TasksMax t 512\n"
         "  TimeoutStopUSec t 10000000\n"
         "  DeviceAllow a(ss) [ [ \"/dev/kvm\" \"rw\" ] [ \"/dev/net/tun\" \"rw\" ] ]\n"
         "  DevicePolicy s \"closed\"\n"
@@ -433,6 +441,75 @@ TEST(adopt)
         ASSERT_EQ(w.info.pids[0], 4711);
         while (!strstr(w.fake.record, "RefUnit"))
                 ASSERT_OK(sd_event_run(w.event, USEC_PER_SEC));
+}
+
+static void on_limits(ScopeOp *op, int error, const char *message, const ScopeLimits *before, void *userdata)
+{
+        World *w = userdata;
+
+        on_done(op, error, message, userdata);
+        ASSERT_TRUE((error < 0) == (before == NULL));
+        if (before)
+                ASSERT_OK(scope_limits_copy(before, &w->before));
+}
+
+static int change(World *w, const ScopeLimits *limits)
+{
+        _cleanup_(scope_op_freep) _unused_ ScopeOp *op = NULL;
+
+        ASSERT_OK(scope_change_limits(w->bus, "kata-vm-web.scope", limits, on_limits, w, &op, NULL));
+        return world_run(w);
+}
+
+/* What comes back is what was, and nothing but what was changed. */
+TEST(limits)
+{
+        static uint8_t processors[] = { 3 };
+        const ScopeLimits limits = {
+                .set = SCOPE_LIMIT_CPU_WEIGHT | SCOPE_LIMIT_CPU_PERIOD | SCOPE_LIMIT_CPU_QUOTA | SCOPE_LIMIT_CPUS |
+                       SCOPE_LIMIT_MEMORY_NODES | SCOPE_LIMIT_IO_WEIGHT,
+                .cpu_weight = 100, .cpu_period = 50000, .cpu_quota = 1500000, .cpus = { processors, 1 },
+                .io_weight = UINT64_MAX,
+        };
+        _cleanup_(scope_limits_done) ScopeLimits first = {};
+        _cleanup_world_ World w;
+        ScopeOp *none;
+
+        world_init(&w, false);
+        ASSERT_ERROR(scope_change_limits(w.bus, "kata-vm-web.scope", &(ScopeLimits) {}, on_limits, &w, &none, NULL),
+                     EINVAL);
+        ASSERT_EQ(change(&w, &limits), -ESRCH);
+        w.fake.unit = strdup("kata-vm-web.scope");
+        free(w.fake.record);
+        w.fake.record = strdup("");
+        ASSERT_EQ(change(&w, &limits), 0);
+        ASSERT_STREQ(w.fake.record,
+                     "GetAll org.freedesktop.systemd1.Scope\n"
+                     "SetUnitProperties kata-vm-web.scope true\n"
+                     "  CPUWeight t 100\n"
+                     "  CPUQuotaPeriodUSec t 50000\n"
+                     "  CPUQuotaPerSecUSec t 1500000\n"
+                     "  AllowedCPUs ay [ 03 ]\n"
+                     "  AllowedMemoryNodes ay [ ]\n"
+                     "  IOWeight t 18446744073709551615\n");
+        /* The fake one has neither a period nor memory nodes, and a MemoryMax= that was not changed. */
+        ASSERT_EQ(w.before.set,
+                  SCOPE_LIMIT_CPU_WEIGHT | SCOPE_LIMIT_CPU_QUOTA | SCOPE_LIMIT_CPUS | SCOPE_LIMIT_IO_WEIGHT);
+        ASSERT_EQ(w.before.cpu_weight, UINT64_MAX);
+        ASSERT_EQ(w.before.cpu_quota, 250000);
+        ASSERT_EQ(w.before.cpus.n, 2);
+        ASSERT_EQ(w.before.cpus.bits[1], 1);
+        ASSERT_EQ(w.before.io_weight, 55);
+
+        ASSERT_OK(scope_limits_copy(&w.before, &first));
+        ASSERT_EQ(change(&w, &first), 0);
+        ASSERT_CONTAINS(w.fake.record, "true\n  CPUWeight t 18446744073709551615\n  CPUQuotaPerSecUSec t 250000\n"
+                        "  AllowedCPUs ay [ 00 01 ]\n  IOWeight t 55\n");
+
+        w.fake.refuse[0] = "IOWeight";
+        ASSERT_EQ(change(&w, &limits), -EROFS);
+        ASSERT_CONTAINS(w.message, "limits can not be set");
+        ASSERT_CONTAINS(w.message, "IOWeight");
 }
 
 TEST(stop)
