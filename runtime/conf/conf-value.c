@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <signal.h>
 
+#include "basic/cpu-list.h"
 #include "basic/error.h"
 #include "basic/kernel-release.h"
 #include "basic/limits.h"
@@ -100,7 +101,7 @@ int conf_key_apply(const ConfKey *key, const char *value, void *base)
                 if (key->parse == conf_parse_path || key->parse == conf_parse_string ||
                     key->parse == conf_parse_user_name || key->parse == conf_parse_hostname ||
                     key->parse == conf_parse_path_or_word || key->parse == conf_parse_kernel_release ||
-                    key->parse == conf_parse_unit)
+                    key->parse == conf_parse_unit || key->parse == conf_parse_cpu_list)
                         *(char **) field = mfree(*(char **) field);
                 return 0;
         }
@@ -193,6 +194,14 @@ int conf_parse_unit(const ConfKey *key, const char *value, void *field)
         return unit_name_is_valid(value, key->words[0]) ? replace_string(field, value) : -EINVAL;
 }
 
+int conf_parse_cpu_list(const ConfKey *key, const char *value, void *field)
+{
+        _cleanup_(cpu_list_done) CpuList list = {};
+        int r = cpu_list_parse(value, &list);
+
+        return r < 0 ? r : replace_string(field, value);
+}
+
 int conf_parse_kernel_release(const ConfKey *key, const char *value, void *field)
 {
         return kernel_release_is_valid(value) ? replace_string(field, value) : -EINVAL;
@@ -265,6 +274,36 @@ int conf_parse_memory(const ConfKey *key, const char *value, void *field)
                 return -ERANGE;
 
         *(uint64_t *) field = v;
+        return 0;
+}
+
+int conf_parse_memory_or_word(const ConfKey *key, const char *value, void *field)
+{
+        if (!streq(value, key->words[0]))
+                return conf_parse_memory(key, value, field);
+
+        *(uint64_t *) field = UINT64_MAX;
+        return 0;
+}
+
+int conf_parse_percent(const ConfKey *key, const char *value, void *field)
+{
+        const char *end = endswith(value, "%");
+        _cleanup_free_ char *number = end ? strndup(value, (size_t) (end - value)) : NULL;
+        uint32_t v;
+        int r;
+
+        if (!end)
+                return -EINVAL;
+        if (!number)
+                return -ENOMEM;
+        r = parse_u32(number, &v);
+        if (r < 0)
+                return r;
+        if (v < key->min || v > key->max)
+                return -ERANGE;
+
+        *(uint64_t *) field = (uint64_t) v * (USEC_PER_SEC / 100);
         return 0;
 }
 

@@ -68,6 +68,10 @@ int conf_parse_usec(const ConfKey *key, const char *value, void *field); /* usec
 
 /* uint64_t: multiple of 1 MiB */
 int conf_parse_memory(const ConfKey *key, const char *value, void *field);
+/* uint64_t: the same, or UINT64_MAX for the one word */
+int conf_parse_memory_or_word(const ConfKey *key, const char *value, void *field);
+/* uint64_t: "50%" in millionths, so microseconds a second; min and max are in percent */
+int conf_parse_percent(const ConfKey *key, const char *value, void *field);
 /* int: TERM, SIGTERM, 15, RTMIN+3 */
 int conf_parse_signal(const ConfKey *key, const char *value, void *field);
 /* uint32_t[2]: UID[:GID] */
@@ -82,6 +86,8 @@ int conf_parse_string(const ConfKey *key, const char *value, void *field);
 int conf_parse_user_name(const ConfKey *key, const char *value, void *field);
 int conf_parse_hostname(const ConfKey *key, const char *value, void *field);
 
+/* char *: a list of numbers as cpu_list_parse() takes it */
+int conf_parse_cpu_list(const ConfKey *key, const char *value, void *field);
 /* char *: a unit with the suffix that is the first word */
 int conf_parse_unit(const ConfKey *key, const char *value, void *field);
 

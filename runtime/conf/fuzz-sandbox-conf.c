@@ -4,10 +4,19 @@
  * header says.
  */
 
+#include "basic/cpu-list.h"
 #include "basic/limits.h"
 #include "runtime/conf/sandbox-conf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_list(const char *text)
+{
+        _cleanup_(cpu_list_done) CpuList list = {};
+
+        assert(!text || (cpu_list_parse(text, &list) >= 0 && list.n > 0 && list.n <= CPUS_MAX / 8 &&
+                         list.bits[list.n - 1] != 0));
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -31,6 +40,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(conf->memory >= VM_MEMORY_MIN && conf->memory <= VM_MEMORY_MAX);
         assert(conf->vcpus >= 1 && conf->vcpus <= VM_VCPUS_MAX);
         assert(conf->hostname && conf->kernel_parameters);
+        assert(conf->cpu_weight <= 10000 && conf->io_weight <= 10000);
+        assert(conf->cpu_quota == 0 || conf->cpu_quota >= USEC_PER_SEC / 10);
+        check_list(conf->allowed_cpus);
+        check_list(conf->allowed_memory_nodes);
         for (size_t i = 0; i < conf->n_containers; i++) {
                 const ContainerConf *c = &conf->containers[i];
 

@@ -8,6 +8,9 @@
 #define ACCEPTS_PATH "an absolute path without '..'"
 #define ACCEPTS_MEMORY "whole mebibytes from 64M to 1T, like 512M or 2G"
 
+#define ACCEPTS_LIST "numbers below 8192, like 0-3,7"
+
+static const char *const memory_max_words[] = { "machine", NULL };
 static const char *const slice_suffix[] = { ".slice", NULL };
 static const char *const scope_suffix[] = { ".scope", NULL };
 
@@ -45,6 +48,29 @@ const ConfKey sandbox_conf_table[] = {
         { "Sandbox", "Scope", conf_parse_unit, FIELD(scope),
           .accepts = "the name of a unit that ends in .scope", .words = scope_suffix,
           .description = "Name of the scope of the virtual machine." },
+        { "Sandbox", "CPUWeight", conf_parse_u32, FIELD(cpu_weight),
+          .min = 1, .max = 10000, .accepts = "a number from 1 to 10000",
+          .description = "Share of the host's processors when they are scarce." },
+        { "Sandbox", "CPUQuota", conf_parse_percent, FIELD(cpu_quota),
+          .min = 10, .max = 100000, .accepts = "a percentage from 10% to 100000%, like 150%",
+          .description = "Processor time of the virtual machine, of one processor, once its guest has booted." },
+        { "Sandbox", "CPUQuotaPeriodSec", conf_parse_usec, FIELD(cpu_quota_period),
+          .min = USEC_PER_MSEC, .max = USEC_PER_SEC, .accepts = "a time from 1ms to 1s",
+          .description = "Time in which CPUQuota= is measured." },
+        { "Sandbox", "AllowedCPUs", conf_parse_cpu_list, FIELD(allowed_cpus),
+          .accepts = ACCEPTS_LIST, .description = "Processors of the host that the virtual machine runs on." },
+        { "Sandbox", "AllowedMemoryNodes", conf_parse_cpu_list, FIELD(allowed_memory_nodes),
+          .accepts = ACCEPTS_LIST, .description = "Memory nodes of the host that the virtual machine uses." },
+        { "Sandbox", "IOWeight", conf_parse_u32, FIELD(io_weight),
+          .min = 1, .max = 10000, .accepts = "a number from 1 to 10000",
+          .description = "Share of disk traffic when it is scarce." },
+        { "Sandbox", "MemoryMax", conf_parse_memory_or_word, FIELD(memory_max),
+          .min = VM_MEMORY_MIN, .max = VM_MEMORY_MAX, .words = memory_max_words,
+          .accepts = "machine, or whole mebibytes from 64M to 1T, like 2G",
+          .description = "Limit of what virtual machine monitor and virtiofsd take." },
+        { "Sandbox", "TasksMax", conf_parse_u32, FIELD(tasks_max),
+          .min = VMM_TASKS_MIN, .max = 4194304, .accepts = "a number from 256 to 4194304",
+          .description = "Limit of processes and threads of the host." },
         { "Sandbox", "NetworkNamespace", conf_parse_path, FIELD(network_namespace),
           .accepts = ACCEPTS_PATH,
           .description = "File of a network namespace, like /run/netns/NAME, whose interfaces the guest gets." },

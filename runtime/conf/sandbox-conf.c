@@ -44,6 +44,8 @@ SandboxConf *sandbox_conf_free(SandboxConf *conf)
         free(conf->guest_directory);
         free(conf->slice);
         free(conf->scope);
+        free(conf->allowed_cpus);
+        free(conf->allowed_memory_nodes);
         free(conf->network_namespace);
         free(conf->policy);
         return mfree(conf);

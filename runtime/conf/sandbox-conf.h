@@ -60,6 +60,15 @@ typedef struct SandboxConf {
         char *guest_directory; /* GuestDirectory=; NULL: what the node says */
         char *slice;    /* Slice=; NULL: kata.slice */
         char *scope;    /* Scope=; NULL: unit_name_scope() */
+        /* Limits of that scope; 0, NULL: none */
+        uint32_t cpu_weight;        /* CPUWeight=: 1..10000 */
+        uint64_t cpu_quota;         /* CPUQuota=: microseconds of processor time a second */
+        usec_t cpu_quota_period;    /* CPUQuotaPeriodSec=: in which that is measured */
+        char *allowed_cpus;         /* AllowedCPUs=, AllowedMemoryNodes=: lists for cpu_list_parse() */
+        char *allowed_memory_nodes;
+        uint32_t io_weight;         /* IOWeight=: 1..10000 */
+        uint64_t memory_max;        /* MemoryMax=: bytes, or SANDBOX_MEMORY_MAX_MACHINE */
+        uint32_t tasks_max;         /* TasksMax= */
         char *network_namespace; /* NetworkNamespace=: a file of nsfs; NULL: no network */
         char *policy;   /* Policy=: a file, see basic/policy.h; NULL: none */
         bool debug;     /* Debug=; the node has no say: default no */
@@ -73,6 +82,9 @@ typedef struct SandboxConf {
          */
         bool by_caller;
 } SandboxConf;
+
+/* "machine": what the guest has and its VMM may need. */
+#define SANDBOX_MEMORY_MAX_MACHINE UINT64_MAX
 
 /*
  * Finds, reads and checks the definition of id. root as in node_conf_load(). Returns 0; -EINVAL:

@@ -107,6 +107,27 @@ TEST(node_values)
 
 #define CONTAINER "[Container one]\nRootDirectory=/\nCommand=a\n"
 
+TEST(limits_of_the_machine)
+{
+        _cleanup_sandbox_conf_ SandboxConf *conf = NULL, *none = NULL, *bytes = NULL;
+
+        ASSERT_OK(parse(CONTAINER "[Sandbox]\nCPUWeight=50\nCPUQuota=150%\nCPUQuotaPeriodSec=50ms\nAllowedCPUs=0-3,7\n"
+                        "AllowedMemoryNodes=0\nIOWeight=200\nMemoryMax=machine\nTasksMax=512\n", &conf, NULL));
+        ASSERT_EQ(conf->cpu_weight, 50);
+        ASSERT_EQ(conf->cpu_quota, 1500000);
+        ASSERT_EQ(conf->cpu_quota_period, 50000);
+        ASSERT_STREQ(conf->allowed_cpus, "0-3,7");
+        ASSERT_STREQ(conf->allowed_memory_nodes, "0");
+        ASSERT_EQ(conf->io_weight, 200);
+        ASSERT_TRUE(conf->memory_max == SANDBOX_MEMORY_MAX_MACHINE);
+        ASSERT_EQ(conf->tasks_max, 512);
+        ASSERT_OK(parse(CONTAINER, &none, NULL));
+        ASSERT_EQ(none->cpu_weight + none->cpu_quota + none->io_weight + none->memory_max + none->tasks_max, 0);
+        ASSERT_NULL(none->allowed_cpus);
+        ASSERT_OK(parse(CONTAINER "[Sandbox]\nMemoryMax=2G\n", &bytes, NULL));
+        ASSERT_EQ(bytes->memory_max, MIB(2048));
+}
+
 static const struct {
         const char *text, *message;
 } bad[] = {
@@ -133,6 +154,16 @@ static const struct {
         { CONTAINER "[Sandbox]\nMemory=5\n",
           "x.conf:5: [Sandbox] Memory=5: expected whole mebibytes" },
         { CONTAINER "[Sandbox]\nMemory=\n", "x.conf:5: [Sandbox] Memory=: expected" },
+        { CONTAINER "[Sandbox]\nCPUWeight=0\n", "CPUWeight=0: expected a number from 1 to 10000" },
+        { CONTAINER "[Sandbox]\nCPUQuota=150\n", "CPUQuota=150: expected a percentage from 10%" },
+        { CONTAINER "[Sandbox]\nCPUQuota=9%\n", "CPUQuota=9%: expected a percentage from 10%" },
+        { CONTAINER "[Sandbox]\nCPUQuota=%\n", "CPUQuota=%: expected a percentage" },
+        { CONTAINER "[Sandbox]\nCPUQuota=-20%\n", "CPUQuota=-20%: expected a percentage" },
+        { CONTAINER "[Sandbox]\nCPUQuotaPeriodSec=2s\n", "CPUQuotaPeriodSec=2s: expected a time from 1ms" },
+        { CONTAINER "[Sandbox]\nAllowedCPUs=3-1\n", "AllowedCPUs=3-1: expected numbers below 8192" },
+        { CONTAINER "[Sandbox]\nAllowedMemoryNodes=x\n", "AllowedMemoryNodes=x: expected numbers" },
+        { CONTAINER "[Sandbox]\nMemoryMax=infinity\n", "MemoryMax=infinity: expected machine, or whole" },
+        { CONTAINER "[Sandbox]\nTasksMax=64\n", "TasksMax=64: expected a number from 256" },
         { CONTAINER "[Sandbox]\nDebug=maybe\n",
           "x.conf:5: [Sandbox] Debug=maybe: expected yes or no" },
         { CONTAINER "[Service]\n",

@@ -129,6 +129,7 @@ static int take_over(Sandbox *s, const SandboxState *state, const VmmState *mach
         int r = 0;
 
         s->stop_timeout = state->stop_timeout;
+        s->memory_max = state->memory_max;
         s->debug = state->debug;
         s->by_caller = state->tasks;
         s->accel = machine->accel;

@@ -331,6 +331,11 @@ static void start_next(Sandbox *s)
 void sandbox_start_containers(Sandbox *s)
 {
         sandbox_set_phase(s, PHASE_STARTING_CONTAINERS);
+        sandbox_limit_cpu(s);
+}
+
+void sandbox_continue_containers(Sandbox *s)
+{
         start_next(s);
 }
 

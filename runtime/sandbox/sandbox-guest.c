@@ -85,5 +85,6 @@ void sandbox_end_guest(Sandbox *s)
                 return;
 
         s->guest_offered = false;
+        s->limits_op = scope_op_free(s->limits_op);
         s->handlers.on_guest_gone(s, s->handlers.userdata);
 }

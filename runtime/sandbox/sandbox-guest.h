@@ -10,6 +10,7 @@
 #include "runtime/agent-client/transport.h"
 #include "runtime/log/relay.h"
 #include "runtime/sandbox/sandbox.h"
+#include "runtime/unit/scope-limits.h"
 
 TtrpcClient *sandbox_agent(const Sandbox *s);
 Transport *sandbox_transport(const Sandbox *s);
@@ -23,6 +24,15 @@ usec_t sandbox_request_timeout(const Sandbox *s);
 int sandbox_share_add(Sandbox *s, const char *name, const char *source, bool read_only, bool recursive,
                       int namespace_fd, char **reterr_message);
 void sandbox_share_remove(Sandbox *s, const char *name);
+
+/* message: one line if error < 0. before: what they were, if not; valid in the function only. */
+typedef void (*SandboxLimitsDone)(int error, const char *message, const ScopeLimits *before, void *userdata);
+/*
+ * Limits of the machine's scope: all or none, from the loop. A memory limit may be SCOPE_MEMORY_OF_MACHINE. One change
+ * at a time, else -EBUSY. on_guest_gone forgets it.
+ */
+int sandbox_set_limits(Sandbox *s, const ScopeLimits *limits, SandboxLimitsDone done, void *userdata,
+                       char **reterr_message);
 
 /* SandboxHandlers.containers_are_down may have another answer. */
 void sandbox_containers_changed(Sandbox *s);

@@ -15,6 +15,7 @@
  *      sandbox-log.c       what goes to the journal
  *      sandbox-debug.c     Debug=yes: extension image, debug socket
  *      sandbox-network.c   NetworkNamespace=: interfaces of the host become the guest's
+ *      sandbox-limits.c    what the machine may take of its host
  */
 
 #include "runtime/agent-client/agent.h"
@@ -26,6 +27,7 @@
 #include "runtime/net/plan.h"
 #include "runtime/oci/spec-load.h"
 #include "runtime/sandbox/guest-dir.h"
+#include "runtime/sandbox/sandbox-guest.h"
 #include "runtime/sandbox/sandbox.h"
 #include "runtime/sandbox/state-file.h"
 #include "runtime/store/virtiofsd.h"
@@ -104,6 +106,10 @@ struct Sandbox {
         UnitBus *bus;
         ScopeOp *scope_op;
         bool have_scope;
+        uint64_t memory_max;            /* what MemoryMax=machine is; 0: not known */
+        ScopeOp *limits_op;             /* a change of the scope's limits */
+        SandboxLimitsDone limits_done;  /* of that */
+        void *limits_userdata;
 
         Vmm *vmm;
         Virtiofsd *virtiofsd;
@@ -164,6 +170,8 @@ void sandbox_agent_lost(Sandbox *s, const char *text);
 int sandbox_add_container(Sandbox *s, const char *name, int stop_signal, SandboxContainer **ret);
 void sandbox_container_done(SandboxContainer *c);
 void sandbox_start_containers(Sandbox *s);
+/* Behind sandbox_limit_cpu(). */
+void sandbox_continue_containers(Sandbox *s);
 /* After adoption: new output streams for a container that runs. */
 void sandbox_attach_container(SandboxContainer *c);
 void sandbox_wait_container(SandboxContainer *c);
@@ -205,6 +213,14 @@ int sandbox_plan_network(Sandbox *s, char **reterr_message);
 int sandbox_attach_network(Sandbox *s, char **reterr_message);
 void sandbox_configure_network(Sandbox *s);
 void sandbox_undo_network(Sandbox *s);
+
+/*
+ * sandbox-limits.c: the first as sandbox_plan(), behind the machine's; those that the scope begins with; the rest when
+ * the guest has booted, which goes on with the containers.
+ */
+int sandbox_plan_limits(Sandbox *s, char **reterr_message);
+int sandbox_first_limits(const Sandbox *s, ScopeLimits *ret);
+void sandbox_limit_cpu(Sandbox *s);
 
 /* sandbox-log.c */
 int sandbox_log_init(Sandbox *s, char **reterr_message);

@@ -324,6 +324,8 @@ int sandbox_plan(Sandbox *s, char **reterr_message)
         if (r == 0)
                 r = plan_machine(s, reterr_message);
         if (r == 0)
+                r = sandbox_plan_limits(s, reterr_message);
+        if (r == 0)
                 r = sandbox_plan_network(s, reterr_message);
         if (r == 0)
                 r = plan_containers(s, reterr_message);

@@ -443,12 +443,17 @@ static int enter_scope(Sandbox *s, char **reterr_message)
                 { "/dev/vhost-net", "rw" },
                 { "/dev/net/tun", "rw" },
         };
+        _cleanup_(scope_limits_done) ScopeLimits limits = {};
         _cleanup_free_ char *description = NULL;
         PidRef pids[2];
         size_t n = 0;
+        int r;
 
         if (asprintf(&description, "Virtual machine of sandbox %s", s->id) < 0)
                 return -ENOMEM;
+        r = sandbox_first_limits(s, &limits);
+        if (r < 0)
+                return r;
 
         pids[n++] = *vmm_pid(s->vmm);
         if (s->virtiofsd)
@@ -464,6 +469,7 @@ static int enter_scope(Sandbox *s, char **reterr_message)
                 .devices = devices,
                 .n_devices = ELEMENTSOF(devices),
                 .oom_policy = "continue",
+                .limits = &limits,
                 .timeout_stop = 10 * USEC_PER_SEC,
         };
 

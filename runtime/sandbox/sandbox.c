@@ -61,6 +61,7 @@ Sandbox *sandbox_free(Sandbox *s)
         transport_free(s->transport);
         debug_socket_free(s->debug_socket);
         scope_op_free(s->scope_op);
+        scope_op_free(s->limits_op);
         vmm_free(s->vmm);
         virtiofsd_free(s->virtiofsd);
         for (size_t i = 0; i < s->n_containers; i++)
@@ -191,6 +192,7 @@ int sandbox_save_state(Sandbox *s)
                 .tasks = s->by_caller,
                 .debug = s->debug,
                 .stop_timeout = s->stop_timeout,
+                .memory_max = s->memory_max,
         };
         _cleanup_free_ char *path = sandbox_path(s, SANDBOX_STATE_FILE);
         int r = 0;

@@ -62,6 +62,8 @@ int sandbox_state_save(const SandboxState *state, const char *path)
 
         fprintf(f, "version=%u\nrunning=%d\nstop_timeout=%" PRIu64 "\n", SANDBOX_STATE_VERSION,
                 state->running, state->stop_timeout);
+        if (state->memory_max > 0)
+                fprintf(f, "memory_max=%" PRIu64 "\n", state->memory_max);
         if (state->kernel_release)
                 fprintf(f, "kernel=%s\n", state->kernel_release);
         if (state->scope)
@@ -161,6 +163,8 @@ static int parse_line(SandboxState *state, const char *key, char *value, bool *v
                 return parse_bool(value, &state->tasks);
         if (streq(key, "stop_timeout"))
                 return parse_u64(value, &state->stop_timeout);
+        if (streq(key, "memory_max"))
+                return parse_u64(value, &state->memory_max);
         if (streq(key, "kernel"))
                 return parse_kernel(state, value);
         if (streq(key, "scope"))

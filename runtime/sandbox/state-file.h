@@ -29,6 +29,7 @@ typedef struct SandboxState {
         bool tasks;             /* its containers are those of a caller: TASK_STATE_FILE */
         bool debug;             /* the guest was booted with Debug=yes */
         usec_t stop_timeout;
+        uint64_t memory_max;    /* bytes that guest and VMM may need; 0: not known */
         char *scope;            /* of the machine; NULL: unit_name_scope() */
         char *kernel_release;   /* of the guest; NULL: not known */
         pid_t virtiofsd_pid;    /* 0: none */

@@ -34,7 +34,7 @@ TEST(round_trip)
 {
         char path[] = "/tmp/test-state-XXXXXX";
         SandboxState a = { .running = true, .debug = true, .tasks = true, .stop_timeout = 10 * USEC_PER_SEC,
-                           .virtiofsd_pid = 42, .virtiofsd_start_time = 4711 }, b;
+                           .memory_max = 1 << 30, .virtiofsd_pid = 42, .virtiofsd_start_time = 4711 }, b;
 
         close(mkstemp(path));
         a.kernel_release = strdup("6.12.3-kata");
@@ -46,6 +46,7 @@ TEST(round_trip)
         ASSERT_TRUE(b.running);
         ASSERT_TRUE(b.debug);
         ASSERT_TRUE(b.tasks);
+        ASSERT_EQ(b.memory_max, 1 << 30);
         ASSERT_EQ(b.virtiofsd_pid, 42);
         ASSERT_STREQ(b.kernel_release, "6.12.3-kata");
         ASSERT_STREQ(b.scope, "libpod-1.scope");

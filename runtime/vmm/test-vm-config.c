@@ -419,6 +419,21 @@ TEST(verify_image)
                               "reinstall it");
 }
 
+TEST(memory_max)
+{
+        VmConfig c = VM_CONFIG_INIT;
+
+        c.accel = VM_ACCEL_KVM;
+        c.memory = MIB(256);
+        c.vcpus = 1;
+        ASSERT_EQ(vm_config_memory_max(&c), MIB(256 + 4 + 256 + 16 + 256));
+        c.memory = MIB(8192);
+        c.vcpus = 4;
+        ASSERT_EQ(vm_config_memory_max(&c), MIB(8192 + 128 + 256 + 64 + 1024));
+        c.accel = VM_ACCEL_TCG;
+        ASSERT_EQ(vm_config_memory_max(&c), MIB(8192 + 128 + 256 + 64 + 1024 + 1024 + 256 + 1024));
+}
+
 TEST(open)
 {
         _cleanup_(vm_config_done) VmConfig c = test_config(VM_ACCEL_TCG, VM_TRANSPORT_SERIAL);

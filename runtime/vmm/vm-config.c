@@ -380,6 +380,18 @@ static int validate_kernel_words(const VmConfig *c, char **reterr_message)
         return kernel_parameters_validate(c->kernel_parameters, reterr_message);
 }
 
+uint64_t vm_config_memory_max(const VmConfig *c)
+{
+        /* Page tables of the VMM and of the guest, an eighth of a percent each, with room. */
+        uint64_t max = c->memory + c->memory / 64;
+
+        max += VMM_OVERHEAD + c->vcpus * VMM_OVERHEAD_VCPU + MIN(c->memory, (uint64_t) VMM_OVERHEAD_FILES_MAX);
+        /* The emulator's code buffer, which has this size where the host has 8 GiB, and its copies of page tables. */
+        if (c->accel == VM_ACCEL_TCG)
+                max += VMM_TRANSLATION_BUFFER + c->vcpus * VMM_TRANSLATION_VCPU + c->memory / 8;
+        return max;
+}
+
 int vm_config_validate(const VmConfig *config, char **reterr_message)
 {
         static int (*const checks[])(const VmConfig *, char **) = {

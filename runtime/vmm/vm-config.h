@@ -110,6 +110,12 @@ int vm_config_open_debug(VmConfig *config, const char *params_path, char **reter
 /* The first thing that is wrong, as one line. Does not look at the host. */
 int vm_config_validate(const VmConfig *config, char **reterr_message);
 
+/*
+ * Bytes that the processes of the machine (VMM and virtiofsd) may come to use in all, generously: the guest's memory
+ * and what they need beside it. A limit below that could kill a machine that is well.
+ */
+uint64_t vm_config_memory_max(const VmConfig *config);
+
 const char *vm_accel_to_string(VmAccel accel);
 VmAccel vm_accel_from_string(const char *s);
 const char *vm_transport_to_string(VmTransport transport);
