@@ -49,7 +49,7 @@ static const MessageFields messages[] = {
         { &containerd__task__v2__pids_response__descriptor, "1=processes:ProcessInfo[]" },
         { &containerd__task__v2__checkpoint_task_request__descriptor, "1=id:string 2=path:string 3=options:Any" },
         { &containerd__task__v2__update_task_request__descriptor,
-          "1=id:string 2=resources:Any 3=annotations:map<string,string>" },
+          "1=id:string 2=resources:Any 3=annotations:map<string,string> 1000=of_machine:bool" },
         { &containerd__task__v2__wait_request__descriptor, "1=id:string 2=exec_id:string 1000=stands_for:bool" },
         { &containerd__task__v2__wait_response__descriptor, "1=exit_status:uint32 2=exited_at:Timestamp" },
         { &containerd__task__v2__stats_request__descriptor, "1=id:string" },

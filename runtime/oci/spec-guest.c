@@ -528,7 +528,8 @@ static int translate_resources(Translation *t)
         if (cpu && (!isempty(cpu->cpus) || !isempty(cpu->mems))) {
                 r = oci_spec_note(
                                 t->oci,
-                                "linux.resources.cpu: CPU and memory node numbers are the host's, ignored");
+                                "linux.resources.cpu: CPU and memory node numbers are the host's, not for the "
+                                "guest");
                 cpu->cpus = cpu->mems = (char *) protobuf_c_empty_string;
         }
         if (r >= 0 && cpu && (cpu->realtimeruntime != 0 || cpu->realtimeperiod != 0)) {
@@ -546,7 +547,7 @@ static int translate_resources(Translation *t)
                     b->n_throttlewriteiopsdevice > 0)
                         r = oci_spec_note(
                                         t->oci,
-                                        "linux.resources.blockIO: the devices are the host's, ignored");
+                                        "linux.resources.blockIO: the devices are the host's, not for the guest");
                 res->blockio = NULL;
         }
         if (r >= 0 && res->network) {

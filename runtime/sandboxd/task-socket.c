@@ -38,6 +38,14 @@ static void on_share_remove(void *userdata, const char *name)
         sandbox_share_remove(socket->sandbox, name);
 }
 
+static int on_set_limits(void *userdata, const ScopeLimits *limits, SandboxLimitsDone done, void *done_userdata,
+                         char **reterr_message)
+{
+        TaskSocket *socket = userdata;
+
+        return sandbox_set_limits(socket->sandbox, limits, done, done_userdata, reterr_message);
+}
+
 static void on_shutdown(void *userdata, const char *why)
 {
         TaskSocket *socket = userdata;
@@ -83,6 +91,7 @@ int task_socket_new(TaskSocket **ret, sd_event *event, Sandbox *sandbox, bool re
                 .orphan_grace = ORPHAN_GRACE,
                 .share_add = on_share_add,
                 .share_remove = on_share_remove,
+                .set_limits = on_set_limits,
                 .on_shutdown = on_shutdown,
                 .on_change = on_change,
                 .userdata = socket,

@@ -317,47 +317,7 @@ void task_container_pause(Task *task, TtrpcCall *call, bool pause)
                                                                service->host.request_timeout, task_op_reply, op));
 }
 
-/* --- limits and numbers --- */
-
-static void on_updated(TaskOp *op, int error, const char *text, const void *message)
-{
-        _cleanup_free_ char *explained = NULL;
-
-        /* Nothing else of an extension is about resources. */
-        error = agent_explain_extension(error, text, "linux.resources.unified", &explained);
-        task_op_answer(op, error, explained ?: text, message);
-}
-
-void task_container_update(Task *task, TtrpcCall *call, const Google__Protobuf__Any *resources)
-{
-        TaskService *service = task->service;
-        _cleanup_oci_spec_ OciSpec *spec = NULL;
-        _cleanup_free_ char *message = NULL;
-        Grpc__LinuxResources empty = GRPC__LINUX_RESOURCES__INIT, *parsed;
-        TaskOp *op;
-        int r;
-
-        if (task->init.phase != TASK_CREATED && task->init.phase != TASK_RUNNING)
-                return ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "container %s is not running", task->id);
-        if (!resources || !streq(resources->type_url, TASK_TYPE_RESOURCES))
-                return ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT,
-                                       "the resources are not of type " TASK_TYPE_RESOURCES);
-
-        r = oci_resources_parse("update", (const char *) resources->value.data, resources->value.len, &spec, &message);
-        if (r >= 0)
-                r = oci_resources_to_guest(spec, &message);
-        if (r < 0)
-                return ttrpc_call_fail_errno(call, r, message);
-        for (size_t i = 0; i < spec->notes.n; i++)
-                log_notice("Container '%s': %s", task->id, spec->notes.v[i]);
-
-        op = task_op_new(&task->init, call, on_updated);
-        if (!op)
-                return ttrpc_call_fail_errno(call, -ENOMEM, NULL);
-        parsed = spec->spec->linux->resources ? spec->spec->linux->resources : &empty;
-        (void) TASK_OP_SEND(op, agent_update_container(task_agent(service), task->id, parsed, spec->extension,
-                                                       service->host.request_timeout, task_op_reply, op));
-}
+/* --- numbers --- */
 
 static void on_stats(TaskOp *op, int error, const char *text, const void *message)
 {

@@ -5,7 +5,8 @@
  * The body of the Task service, shared by the task-*.c files:
  *
  *      task.c              the service: objects, the way down
- *      task-container.c    containers: create, delete, pause, update, numbers
+ *      task-container.c    containers: create, delete, pause, numbers
+ *      task-update.c       containers: new limits
  *      task-process.c      processes: start, exit, wait, signals, terminals
  *      task-exec.c         further processes: made, started
  *      task-state.c        the file of a supervisor that takes over; taking over
@@ -23,6 +24,7 @@
 typedef struct Task Task;
 typedef struct TaskProcess TaskProcess;
 typedef struct TaskOp TaskOp;
+typedef struct TaskUpdate TaskUpdate;
 
 /* As in the state file (proto/task-state.proto). */
 typedef enum TaskPhase {
@@ -86,6 +88,7 @@ struct TaskService {
         TtrpcServer *server;
         Task *tasks;
         TaskOp *ops;
+        TaskUpdate *update;             /* of limits of the machine; NULL: none under way */
         TaskEvents events;
         uint32_t serial;                /* of the last container */
         bool hurry;                     /* readers of output are not waited for */
@@ -186,8 +189,12 @@ void task_container_create(TaskService *service, TtrpcCall *call,
                            const Containerd__Task__V2__CreateTaskRequest *q);
 void task_container_remove(Task *task);
 void task_container_pause(Task *task, TtrpcCall *call, bool pause);
-void task_container_update(Task *task, TtrpcCall *call, const Google__Protobuf__Any *resources);
 void task_container_stats(Task *task, TtrpcCall *call);
+
+/* --- task-update.c --- */
+
+void task_container_update(Task *task, TtrpcCall *call, const Containerd__Task__V2__UpdateTaskRequest *q);
+TaskUpdate *task_update_free(TaskUpdate *update);
 
 /* --- task-state.c --- */
 

@@ -165,7 +165,7 @@ void task_method_update(void *userdata, TtrpcCall *call, const void *input)
 
         /* Annotations are notes for runtimes that know them; none of them is known here. */
         if (task)
-                task_container_update(task, call, q->resources);
+                task_container_update(task, call, q);
 }
 
 void task_method_wait(void *userdata, TtrpcCall *call, const void *input)

@@ -351,6 +351,7 @@ TaskService *task_service_free(TaskService *service)
                 service->ops = op->next;
                 free(op);
         }
+        task_update_free(service->update);
         while (service->tasks) {
                 Task *task = service->tasks;
 

@@ -18,6 +18,7 @@
 #include "runtime/agent-client/agent.h"
 #include "runtime/agent-client/transport.h"
 #include "runtime/log/relay.h"
+#include "runtime/sandbox/sandbox-guest.h"
 #include "runtime/task/task-events.h"
 
 typedef struct TaskService TaskService;
@@ -36,6 +37,9 @@ typedef struct TaskHost {
         int (*share_add)(void *userdata, const char *name, const char *source, bool read_only, bool recursive,
                          int namespace_fd, char **reterr_message);
         void (*share_remove)(void *userdata, const char *name);
+        /* Limits of the scope, as sandbox_set_limits(); done comes from the loop, and not after the guest is gone. */
+        int (*set_limits)(void *userdata, const ScopeLimits *limits, SandboxLimitsDone done, void *done_userdata,
+                          char **reterr_message);
         /* A client wants the sandbox to end, or nobody has wanted anything of it for a long time. */
         void (*on_shutdown)(void *userdata, const char *why);
         /* Something ended: task_service_is_down() may have another answer. */

@@ -3,6 +3,7 @@
 
 #include "runtime/task/test-task-world.h"
 
+#include <inttypes.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,6 +32,31 @@ static void share_remove(void *userdata, const char *name)
         snprintf(w->shares + n, sizeof(w->shares) - n, "-%s;", name);
 }
 
+static int on_limits(sd_event_source *source, void *userdata)
+{
+        World *w = userdata;
+
+        w->limits_timer = sd_event_source_disable_unref(w->limits_timer);
+        w->limits_done(w->limits_fail ? -EIO : 0, w->limits_fail, w->limits_fail ? NULL : &w->limits_before,
+                       w->limits_userdata);
+        return 0;
+}
+
+/* Answered from the loop, unless it is held. */
+static int set_limits(void *userdata, const ScopeLimits *limits, SandboxLimitsDone done, void *done_userdata,
+                      char **reterr_message)
+{
+        World *w = userdata;
+        size_t n = strlen(w->limits);
+
+        snprintf(w->limits + n, sizeof(w->limits) - n,
+                 "%x weight %" PRIu64 " quota %" PRIu64 " memory %" PRIu64 ";", limits->set, limits->cpu_weight,
+                 limits->cpu_quota, limits->memory_max);
+        w->limits_done = done;
+        w->limits_userdata = done_userdata;
+        return w->limits_held ? 0 : sd_event_add_defer(w->event, &w->limits_timer, on_limits, w);
+}
+
 static void on_shutdown(void *userdata, const char *why)
 {
         World *w = userdata;
@@ -53,8 +79,8 @@ void start_service(World *w)
                 .event = w->event, .agent = w->guest.client, .transport = w->guest.transport,
                 .relay = w->guest.relay, .run_dir = w->guest.dir, .vm_pid = VM_PID,
                 .request_timeout = 10 * USEC_PER_SEC,
-                .share_add = share_add, .share_remove = share_remove, .on_shutdown = on_shutdown,
-                .on_change = on_change, .userdata = w,
+                .set_limits = set_limits, .share_add = share_add, .share_remove = share_remove,
+                .on_shutdown = on_shutdown, .on_change = on_change, .userdata = w,
         };
         int pair[2];
 
@@ -98,6 +124,7 @@ void world_init(World *w)
 void world_done(World *w)
 {
         stop_service(w);
+        sd_event_source_disable_unref(w->limits_timer);
         fake_guest_done(&w->guest);
         pb_arena_done(&w->arena);
         sd_event_unref(w->event);

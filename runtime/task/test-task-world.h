@@ -27,6 +27,14 @@ typedef struct World {
         char why[128];
         bool share_fails;
 
+        char limits[512];               /* what set_limits() was asked for */
+        const char *limits_fail;        /* its answer; NULL: it worked */
+        bool limits_held;               /* never answered */
+        ScopeLimits limits_before;
+        SandboxLimitsDone limits_done;
+        void *limits_userdata;
+        sd_event_source *limits_timer;
+
         unsigned replies;
         int error;
         char text[512];
