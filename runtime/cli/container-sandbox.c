@@ -15,7 +15,7 @@
 #include "basic/log.h"
 #include "basic/strv.h"
 #include "runtime/cli/container-store.h"
-#include "runtime/cli/task-client.h"
+#include "runtime/cli/sandbox-owner.h"
 #include "runtime/sandbox/state-file.h"
 #include "runtime/unit/service-control.h"
 #include "runtime/unit/unit-name.h"
@@ -23,6 +23,7 @@
 /* A boot under emulation, with everything that may be slow beside it. */
 #define START_USEC (180 * USEC_PER_SEC)
 #define STOP_USEC (90 * USEC_PER_SEC)
+#define REST_STEP_USEC 20000U
 
 int sandbox_name_for(const char *root, const char *id, char **ret, char **reterr_message)
 {
@@ -126,54 +127,97 @@ static int write_definition(const char *sandbox, const SandboxParams *params, ch
                 return -ENOMEM;
         }
 
-        r = mkdir_p(dir, 0700);
-        if (r >= 0)
-                r = write_file_atomic(path, text, strlen(text), 0600);
+        r = write_file_atomic(path, text, strlen(text), 0600);
         return r < 0 ? error_setf(reterr_message, r, "%s: %s", path, strerror(-r)) : 0;
 }
 
-/* The directory goes with a unit that has run; of one that was never started the definition is left. */
-static int stop(const char *sandbox, const char *unit, char **reterr_message)
+/* strict: without a mark it is another caller's, since it is not about to go away. */
+static int check_owner(const char *root, const char *sandbox, bool strict, char **reterr_message)
 {
-        _cleanup_free_ char *dir = NULL;
-        int r = service_stop(unit, STOP_USEC, reterr_message);
+        _cleanup_free_ char *text = NULL;
+        SandboxOwner owner;
+        int r = sandbox_owner(NULL, root, sandbox, &owner, &text);
 
         if (r < 0)
-                return r;
-        service_reset_failed(unit);
-        if (asprintf(&dir, "%s/%s", RUNDIR, sandbox) < 0) {
-                dir = NULL;
-                return -ENOMEM;
-        }
-        r = rm_rf(dir);
-        /* The manager may be at it as well. */
-        if (r == -EBUSY || r == -ENOTEMPTY)
-                r = 0;
-        return r < 0 ? error_setf(reterr_message, r, "%s: %s", dir, strerror(-r)) : 0;
+                return error_setf(reterr_message, r, "sandbox '%s': %s", sandbox, strerror(-r));
+        if (owner == SANDBOX_FOREIGN || (strict && owner == SANDBOX_UNMARKED))
+                return error_setf(reterr_message, -EEXIST, "%s", error_text(text, EEXIST));
+        return 0;
 }
 
-int sandbox_ensure(const char *sandbox, const SandboxParams *params, char **reterr_message)
+int sandbox_check(const char *root, const char *sandbox, char **reterr_message)
+{
+        return check_owner(root, sandbox, false, reterr_message);
+}
+
+int sandbox_connect(const char *root, const char *sandbox, TaskClient **ret, char **reterr_message)
+{
+        SandboxOwner owner;
+        int r = sandbox_owner(NULL, root, sandbox, &owner, NULL);
+
+        if (r < 0)
+                return error_setf(reterr_message, r, "sandbox '%s': %s", sandbox, strerror(-r));
+        if (owner != SANDBOX_OURS)
+                return error_setf(reterr_message, -ENOENT, "sandbox '%s' does not run any more", sandbox);
+        return task_client_connect(sandbox, ret, reterr_message);
+}
+
+/*
+ * A sandbox of that name that ends by itself, whose end takes the run-time directory away, whoever's that is by then.
+ * It is not stopped: it may be that of others in the next moment.
+ */
+static int await_rest(const char *unit)
+{
+        usec_t end = now_usec() + STOP_USEC;
+
+        for (;;) {
+                _cleanup_free_ char *state = NULL;
+                int r = service_active_state(unit, &state);
+
+                if (r < 0 || !streq(state, "deactivating"))
+                        return r;
+                if (now_usec() >= end)
+                        return -ETIMEDOUT;
+                (void) usleep(REST_STEP_USEC);
+        }
+}
+
+/* With the mark of ours: the operator may have defined one of that name since, which would be started instead. */
+static int check_definition(const char *sandbox, char **reterr_message)
+{
+        _cleanup_free_ char *definition = NULL;
+        int r = sandbox_definition(NULL, sandbox, &definition);
+
+        if (r >= 0 && definition)
+                r = error_setf(reterr_message, -EEXIST, "a sandbox '%s' is defined by this host's operator in %s: this "
+                               "container needs another ID, or another --root", sandbox, definition);
+        return r;
+}
+
+int sandbox_ensure(const char *root, const char *sandbox, const SandboxParams *params, char **reterr_message)
 {
         _cleanup_free_ char *unit = NULL;
         TaskClient *client;
         int r;
 
-        if (task_client_connect(sandbox, &client, NULL) >= 0) {
+        if (sandbox_connect(root, sandbox, &client, NULL) >= 0) {
                 task_client_free(client);
                 return 0;
         }
         r = unit_name_service(sandbox, &unit);
         if (r >= 0)
+                r = await_rest(unit);
+        if (r >= 0)
+                r = check_owner(root, sandbox, true, reterr_message);
+        if (r >= 0)
+                r = sandbox_claim(NULL, root, sandbox, reterr_message);
+        if (r >= 0)
+                r = check_definition(sandbox, reterr_message);
+        if (r >= 0)
                 r = write_definition(sandbox, params, reterr_message);
         if (r >= 0)
                 r = service_start(unit, START_USEC, reterr_message);
-        if (r < 0) {
-                /* Nothing of it stays: the caller tries again, or not at all. */
-                if (unit)
-                        (void) stop(sandbox, unit, NULL);
-                return r;
-        }
-        return 1;
+        return r < 0 ? r : 1;
 }
 
 void sandbox_attach(const char *sandbox, pid_t pid)
@@ -222,16 +266,36 @@ static int is_used(const char *root, const char *sandbox, const char *except, ch
         return 0;
 }
 
+/* The directory goes with a unit that has run; of one that was never started the definition is left. */
+static int stop(const char *root, const char *sandbox, char **reterr_message)
+{
+        _cleanup_free_ char *unit = NULL;
+        SandboxOwner owner;
+        int r;
+
+        r = sandbox_owner(NULL, root, sandbox, &owner, NULL);
+        if (r >= 0)
+                r = unit_name_service(sandbox, &unit);
+        if (r < 0 || owner == SANDBOX_FOREIGN)
+                return r;
+        r = owner == SANDBOX_OURS ? service_stop(unit, STOP_USEC, reterr_message) : await_rest(unit);
+        /* Somebody else may have it by now. */
+        if (r >= 0)
+                r = sandbox_owner(NULL, root, sandbox, &owner, NULL);
+        if (r < 0 || owner >= SANDBOX_FOREIGN)
+                return r;
+        service_reset_failed(unit);
+        return sandbox_clear(NULL, root, sandbox, reterr_message);
+}
+
 int sandbox_release(const char *root, const char *sandbox, const char *id, char **reterr_message)
 {
-        _cleanup_free_ char *unit = NULL, *path = NULL;
+        _cleanup_free_ char *path = NULL;
         int r = is_used(root, sandbox, id, reterr_message);
 
         if (r != 0)
                 return r;
-        r = unit_name_service(sandbox, &unit);
-        if (r >= 0)
-                r = stop(sandbox, unit, reterr_message);
+        r = stop(root, sandbox, reterr_message);
         if (r >= 0)
                 r = lock_path(root, sandbox, &path);
         if (r >= 0)

@@ -3,12 +3,12 @@
 
 /*
  * The sandbox of containers of the command line: a unit that the first container starts and the last one that
- * is deleted stops. One lock for each, so that pods start side by side.
+ * is deleted stops. One lock for each, so that pods start side by side. Sandboxes of others are left alone.
  */
 
 #include <sys/types.h>
 
-#include "basic/cleanup.h"
+#include "runtime/cli/task-client.h"
 
 #define DEFAULT_ROOT "/run/kata-runtime"
 
@@ -29,8 +29,15 @@ typedef struct SandboxParams {
         const char *netns;              /* path of the network namespace whose interfaces the guest gets */
 } SandboxParams;
 
-/* With the lock. 1: it was started, 0: it ran already. */
-int sandbox_ensure(const char *sandbox, const SandboxParams *params, char **reterr_message);
+/*
+ * Before anything is made: -EEXIST with a text if the sandbox is the operator's or another root's (sandbox-owner.h).
+ * One of another caller is found by sandbox_ensure().
+ */
+int sandbox_check(const char *root, const char *sandbox, char **reterr_message);
+/* With the lock. 1: it was started, 0: it ran already. What a failure leaves is for sandbox_release(). */
+int sandbox_ensure(const char *root, const char *sandbox, const SandboxParams *params, char **reterr_message);
+/* task_client_connect() to a sandbox of ours; -ENOENT if it is none. */
+int sandbox_connect(const char *root, const char *sandbox, TaskClient **ret, char **reterr_message);
 /*
  * Puts a process of the host that stands for one of the sandbox into the scope of its machine. A failure is logged:
  * what callers read of its cgroup is then not the machine's, the container is none the worse.

@@ -125,7 +125,7 @@ int container_open(const char *root, const char *id, CliContainer *ret, char **r
                 c.record.id = strdup(id);
                 r = c.record.id ? sandbox_name_for(root, id, &c.record.sandbox, reterr_message) : -ENOMEM;
         } else {
-                r = task_client_connect(c.record.sandbox, &c.client, NULL);
+                r = sandbox_connect(root, c.record.sandbox, &c.client, NULL);
                 if (r < 0)
                         c.status = STATUS_STOPPED;
                 else

@@ -109,6 +109,16 @@ static int plan_network(CreatePlan *plan, char **reterr_message)
         return namespace_open_any(path, &plan->netns_fd, reterr_message);
 }
 
+/* Nothing is made for one that is the operator's, or another root's. */
+static int plan_name(const CreateParams *params, const OciBundle *bundle, char **reterr_message)
+{
+        _cleanup_free_ char *sandbox = NULL;
+        const char *pod = bundle_pod(bundle, params->id);
+        int r = sandbox_name_for(params->root, pod ? pod : params->id, &sandbox, reterr_message);
+
+        return r < 0 ? r : sandbox_check(params->root, sandbox, reterr_message);
+}
+
 static int make_plan(const CreateParams *params, CreatePlan *ret, char **reterr_message)
 {
         CreatePlan plan = { .netns_fd = -EBADF };
@@ -117,7 +127,10 @@ static int make_plan(const CreateParams *params, CreatePlan *ret, char **reterr_
         r = bundle_open(params->bundle, &plan.bundle, reterr_message);
         if (r < 0)
                 return r;
-        r = check_terminal(bundle_terminal(&plan.bundle), params->console_socket, params->foreground, reterr_message);
+        r = plan_name(params, &plan.bundle, reterr_message);
+        if (r >= 0)
+                r = check_terminal(bundle_terminal(&plan.bundle), params->console_socket, params->foreground,
+                                   reterr_message);
         /* Before anything is started for it. */
         if (r >= 0)
                 r = bundle_check(&plan.bundle, reterr_message);
@@ -177,9 +190,9 @@ static int step_sandbox(const CreateParams *params, const CreatePlan *plan, CliC
         if (r >= 0)
                 r = sandbox_lock(params->root, c->record.sandbox, &lock, reterr_message);
         if (r >= 0)
-                r = sandbox_ensure(c->record.sandbox, &plan->sandbox, reterr_message);
+                r = sandbox_ensure(params->root, c->record.sandbox, &plan->sandbox, reterr_message);
         if (r >= 0)
-                r = task_client_connect(c->record.sandbox, &c->client, reterr_message);
+                r = sandbox_connect(params->root, c->record.sandbox, &c->client, reterr_message);
         return r;
 }
 
@@ -377,7 +390,7 @@ int delete_container(CliContainer *c, bool force, char **reterr_message)
 
         /* A create that was killed may have come as far as the supervisor, without a word about it in the record. */
         if (force && sandbox && !c->client)
-                (void) task_client_connect(sandbox, &c->client, NULL);
+                (void) sandbox_connect(c->root, sandbox, &c->client, NULL);
         if (c->client) {
                 r = end_task(c, reterr_message);
                 /* A guest that does not obey: its sandbox is stopped below, if there is nobody else in it. */

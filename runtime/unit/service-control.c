@@ -67,6 +67,22 @@ static char *status_text(const char *unit)
         return text;
 }
 
+int service_active_state(const char *unit, char **ret)
+{
+        _cleanup_free_ char *path = NULL;
+        sd_bus *bus = NULL;
+        int r;
+
+        r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
+        if (r >= 0)
+                r = sd_bus_open_system(&bus);
+        if (r >= 0)
+                r = sd_bus_get_property_string(bus, MANAGER, path, "org.freedesktop.systemd1.Unit", "ActiveState", NULL,
+                                               ret);
+        sd_bus_flush_close_unref(bus);
+        return r < 0 ? r : 0;
+}
+
 int service_find_scope(const char *unit, char **ret)
 {
         _cleanup_free_ char *path = NULL;

@@ -17,6 +17,8 @@
 int service_start(const char *unit, usec_t timeout, char **reterr_message);
 /* Stops it and waits for the end. One that is not loaded is success. */
 int service_stop(const char *unit, usec_t timeout, char **reterr_message);
+/* ActiveState=, "inactive" also for one that is not loaded; new string. Of any unit. */
+int service_active_state(const char *unit, char **ret);
 /* So that a unit that failed does not stay in the way. */
 void service_reset_failed(const char *unit);
 /*

@@ -193,9 +193,72 @@ properties() {
         assert_status 0 "$RT" delete --force oci6
 }
 
+# A sandbox of that name that the command line has not made is not its to stop, whatever it is asked.
+touches_nothing() {
+        local id=$1
+        assert_status 1 "$RT" create --bundle "$T_WORK/$id" "$id"
+        assert_contains "$RUN_OUTPUT" "a sandbox '$id' $2"
+        assert_status 1 "$RT" run --bundle "$T_WORK/$id" "$id"
+        local verb
+        for verb in state start kill pause delete; do
+                assert_status 1 "$RT" "$verb" "$id"
+                assert_contains "$RUN_OUTPUT" "container \"$id\" does not exist"
+        done
+        assert_status 0 "$RT" delete --force "$id"
+        [[ ! -e /run/kata-runtime/$id && ! -e /run/kata-runtime/.sandbox-$id ]] || fail "something is left of $id"
+}
+
+of_others() {
+        bundle oci6 'exit 0'
+        bundle oci7 'exit 0'
+        # Defined, but not running.
+        trap 'rm -f /run/kata/sandboxes/oci7.conf; delete_all' EXIT
+        simple_sandbox oci7 '/bin/sleep 1000'
+        mv "$SANDBOX_CONF_DIR/oci7.conf" /run/kata/sandboxes/oci7.conf
+        touches_nothing oci7 "is defined by this host's operator in /run/kata/sandboxes/oci7.conf"
+        [[ ! -e /run/kata/oci7 ]] || fail "something was made for oci7"
+
+        # Running: the operator's, then a pod of another root, then one of a caller that is not ours.
+        simple_sandbox oci6 '/bin/sleep 1000'
+        start_sandbox oci6
+        local pid
+        pid=$(unit_property kata-sandbox@oci6 MainPID)
+        touches_nothing oci6 "is defined by this host's operator in /etc/kata/sandboxes/oci6.conf"
+        jq '.annotations["io.kubernetes.cri-o.SandboxID"] = "oci6"' "$T_WORK/oci7/config.json" >"$T_WORK/new"
+        mv "$T_WORK/new" "$T_WORK/oci7/config.json"
+        rm /run/kata/sandboxes/oci7.conf
+        assert_status 1 "$RT" create --bundle "$T_WORK/oci7" oci7
+        assert_contains "$RUN_OUTPUT" "a sandbox 'oci6' is defined by this host's operator"
+        assert_eq "$(unit_property kata-sandbox@oci6 MainPID)" "$pid" 'the supervisor'
+        assert_eq "$(systemctl is-active kata-sandbox@oci6 kata-vm-oci6.scope)" $'active\nactive'
+        stop_sandbox oci6
+        rm "$SANDBOX_CONF_DIR/oci6.conf"
+
+        mkdir -m 700 /run/kata/oci6
+        printf '[Sandbox]\n' >/run/kata/oci6/sandbox.conf
+        touches_nothing oci6 "is another caller's"
+        rm -r /run/kata/oci6
+
+        # Of two roots with the same last component the sandboxes have the same names.
+        local one="$T_WORK/a/rr" two="$T_WORK/b/rr"
+        mkdir -p "$one" "$two"
+        echo rr:oci6 >>"$T_WORK/sandboxes"
+        jq '.process.args = ["/bin/sleep", "1000"]' "$T_WORK/oci6/config.json" >"$T_WORK/new"
+        mv "$T_WORK/new" "$T_WORK/oci6/config.json"
+        detached "$RT" --root "$one" create --bundle "$T_WORK/oci6" oci6
+        assert_eq "$(readlink /run/kata/rr:oci6/owner)" "$one"
+        assert_status 1 "$RT" --root "$two" create --bundle "$T_WORK/oci6" oci6
+        assert_contains "$RUN_OUTPUT" "a sandbox 'rr:oci6' belongs to containers of --root $one"
+        assert_status 0 "$RT" --root "$two" delete --force oci6
+        assert_eq "$("$RT" --root "$one" state oci6 | jq -r .status)" created
+        assert_status 0 "$RT" --root "$one" delete --force oci6
+        [[ ! -e /run/kata/rr:oci6 ]] || fail "the directory of the sandbox is left"
+}
+
 t "life of a container" life
 t_live "exit codes and errors of run" exit_codes
 t "further processes" execs
 t_live "delete --force" forced
 t_live "a user namespace" user_namespace
 t_live "properties of the agent's extension" properties
+t_live "sandboxes of others" of_others
