@@ -86,7 +86,32 @@ int sandbox_lock(const char *root, const char *sandbox, int *ret_fd, char **rete
         return error_setf(reterr_message, r, "%s: %s", path ? path : root, strerror(-r));
 }
 
-static char *definition(const SandboxParams *p)
+static void write_list(FILE *f, const char *key, const CpuList *list)
+{
+        _cleanup_free_ char *text = cpu_list_to_text(list);
+
+        if (!isempty(text))
+                fprintf(f, "%s=%s\n", key, text);
+}
+
+/* What is "no limit" is left out: of a new sandbox nothing is limited. */
+static void write_limits(FILE *f, const ScopeLimits *l)
+{
+        if (l->set & SCOPE_LIMIT_CPU_WEIGHT)
+                fprintf(f, "CPUWeight=%" PRIu64 "\n", l->cpu_weight);
+        if ((l->set & SCOPE_LIMIT_CPU_QUOTA) && l->cpu_quota != UINT64_MAX)
+                fprintf(f, "CPUQuota=%" PRIu64 "%%\n", l->cpu_quota / SCOPE_CPU_QUOTA_STEP);
+        if (l->set & SCOPE_LIMIT_CPU_PERIOD)
+                fprintf(f, "CPUQuotaPeriodSec=%" PRIu64 "us\n", l->cpu_period);
+        write_list(f, "AllowedCPUs", &l->cpus);
+        write_list(f, "AllowedMemoryNodes", &l->memory_nodes);
+        if (l->set & SCOPE_LIMIT_IO_WEIGHT)
+                fprintf(f, "IOWeight=%" PRIu64 "\n", l->io_weight);
+        if ((l->set & SCOPE_LIMIT_MEMORY_MAX) && l->memory_max == SCOPE_MEMORY_OF_MACHINE)
+                fputs("MemoryMax=machine\n", f);
+}
+
+char *sandbox_params_to_text(const SandboxParams *p)
 {
         char *text = NULL;
         size_t n;
@@ -103,6 +128,7 @@ static char *definition(const SandboxParams *p)
                 fprintf(f, "Slice=%s\n", p->slice);
         if (p->scope)
                 fprintf(f, "Scope=%s\n", p->scope);
+        write_limits(f, &p->limits);
         if (p->netns)
                 fprintf(f, "NetworkNamespace=%s\n", p->netns);
         if (fclose(f) != 0)
@@ -113,7 +139,7 @@ static char *definition(const SandboxParams *p)
 /* Without containers in it: those come through the supervisor's Task service. */
 static int write_definition(const char *sandbox, const SandboxParams *params, char **reterr_message)
 {
-        _cleanup_free_ char *dir = NULL, *path = NULL, *text = definition(params);
+        _cleanup_free_ char *dir = NULL, *path = NULL, *text = sandbox_params_to_text(params);
         int r;
 
         if (!text)
@@ -220,17 +246,19 @@ int sandbox_ensure(const char *root, const char *sandbox, const SandboxParams *p
         return r < 0 ? r : 1;
 }
 
-void sandbox_attach(const char *sandbox, pid_t pid)
+void sandbox_attach(const char *sandbox, const char *scope, pid_t pid)
 {
-        _cleanup_free_ char *dir = NULL, *scope = NULL, *message = NULL;
+        _cleanup_free_ char *dir = NULL, *of_machine = NULL, *message = NULL;
         int r = 0;
 
-        if (asprintf(&dir, "%s/%s", RUNDIR, sandbox) < 0) {
+        if (!scope && asprintf(&dir, "%s/%s", RUNDIR, sandbox) < 0) {
                 dir = NULL;
                 r = -ENOMEM;
         }
-        if (r >= 0)
-                r = sandbox_state_find_scope(dir, sandbox, &scope);
+        if (r >= 0 && !scope) {
+                r = sandbox_state_find_scope(dir, sandbox, &of_machine);
+                scope = of_machine;
+        }
         if (r >= 0)
                 r = service_attach(scope, pid, &message);
         if (r < 0)

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "runtime/cli/task-client.h"
+#include "runtime/unit/scope-limits.h"
 
 #define DEFAULT_ROOT "/run/kata-runtime"
 
@@ -26,8 +27,12 @@ typedef struct SandboxParams {
         uint64_t memory;                /* bytes, whole MiB */
         unsigned vcpus;
         const char *slice, *scope;      /* of its machine */
+        ScopeLimits limits;             /* of that scope; not owned */
         const char *netns;              /* path of the network namespace whose interfaces the guest gets */
 } SandboxParams;
+
+/* The definition of such a sandbox, see kata-sandbox.conf(5); new string, NULL when there is no memory. */
+char *sandbox_params_to_text(const SandboxParams *params);
 
 /*
  * Before anything is made: -EEXIST with a text if the sandbox is the operator's or another root's (sandbox-owner.h).
@@ -39,10 +44,10 @@ int sandbox_ensure(const char *root, const char *sandbox, const SandboxParams *p
 /* task_client_connect() to a sandbox of ours; -ENOENT if it is none. */
 int sandbox_connect(const char *root, const char *sandbox, TaskClient **ret, char **reterr_message);
 /*
- * Puts a process of the host that stands for one of the sandbox into the scope of its machine. A failure is logged:
- * what callers read of its cgroup is then not the machine's, the container is none the worse.
+ * Puts a process of the host that stands for one of the sandbox into a scope, that of the machine if it is NULL. A
+ * failure is logged: what callers read of its cgroup is then not what it should be, the container is none the worse.
  */
-void sandbox_attach(const char *sandbox, pid_t pid);
+void sandbox_attach(const char *sandbox, const char *scope, pid_t pid);
 /*
  * With the lock: stops it unless one of the containers in root is in it, and forgets the lock. id is not counted: it is
  * about to be removed, but not yet, so that whoever is killed meanwhile leaves it for the next delete.

@@ -152,6 +152,7 @@ void record_done(ContainerRecord *r)
         free(r->bundle);
         free(r->rootfs);
         free(r->sandbox);
+        free(r->scope);
         json_object_put(r->annotations);
         json_object_put(r->hooks);
         *r = (ContainerRecord) {};
@@ -168,6 +169,7 @@ static const struct {
         { "bundle", offsetof(ContainerRecord, bundle) },
         { "rootfs", offsetof(ContainerRecord, rootfs) },
         { "sandbox", offsetof(ContainerRecord, sandbox) },
+        { "scope", offsetof(ContainerRecord, scope), true },
 };
 
 int record_save(const StoreEntry *entry, const ContainerRecord *record, char **reterr_message)
@@ -184,6 +186,8 @@ int record_save(const StoreEntry *entry, const ContainerRecord *record, char **r
         for (size_t i = 0; i < ELEMENTSOF(strings); i++) {
                 const char *value = *(char *const *) (const void *) ((const char *) record + strings[i].offset);
 
+                if (!value && strings[i].optional)
+                        continue;
                 json_object_object_add(o, strings[i].name, json_object_new_string(value));
         }
         json_object_object_add(o, "pid", json_object_new_int((int) record->pid));
@@ -192,6 +196,7 @@ int record_save(const StoreEntry *entry, const ContainerRecord *record, char **r
         json_object_object_add(o, "uid", json_object_new_int64(record->uid));
         json_object_object_add(o, "terminal", json_object_new_boolean(record->terminal));
         json_object_object_add(o, "ownsSandbox", json_object_new_boolean(record->owns_sandbox));
+        json_object_object_add(o, "alone", json_object_new_boolean(record->alone));
         if (record->annotations)
                 json_object_object_add(o, "annotations", json_object_get(record->annotations));
         if (record->hooks)
@@ -209,9 +214,11 @@ static int take_strings(json_object *o, ContainerRecord *record)
         for (size_t i = 0; i < ELEMENTSOF(strings); i++) {
                 char **field = (char **) (void *) ((char *) record + strings[i].offset);
                 json_object *value;
+                bool there = json_object_object_get_ex(o, strings[i].name, &value);
 
-                if (!json_object_object_get_ex(o, strings[i].name, &value) ||
-                    !json_object_is_type(value, json_type_string))
+                if (!there && strings[i].optional)
+                        continue;
+                if (!there || !json_object_is_type(value, json_type_string))
                         return -EBADMSG;
                 *field = strdup(json_object_get_string(value));
                 if (!*field)
@@ -275,6 +282,7 @@ int record_load(const StoreEntry *entry, ContainerRecord *ret, char **reterr_mes
         record.uid = (uint32_t) take_number(o, "uid");
         record.terminal = take_bool(o, "terminal");
         record.owns_sandbox = take_bool(o, "ownsSandbox");
+        record.alone = take_bool(o, "alone");
         record.annotations = take_object(o, "annotations");
         record.hooks = take_object(o, "hooks");
         *ret = record;

@@ -48,6 +48,8 @@ typedef struct ContainerRecord {
         usec_t created;         /* CLOCK_REALTIME */
         uint32_t uid;           /* who called */
         bool terminal, owns_sandbox;
+        bool alone;             /* no other container is to come into its sandbox, whose scope has its limits */
+        char *scope;            /* what its kata-shims are in, where it shares a sandbox; NULL: the machine's */
         json_object *annotations;       /* object of strings; NULL: none */
         json_object *hooks;             /* those of the host, as in the configuration; NULL: none */
 } ContainerRecord;

@@ -20,10 +20,16 @@
 #include "runtime/conf/node-conf.h"
 #include "runtime/net/namespace.h"
 #include "runtime/oci/json-parse.h"
+#include "runtime/oci/spec-load.h"
+#include "runtime/unit/scope-run.h"
 
 /* What is left of a killed process is gone by then, or never. */
 #define EXIT_USEC (20 * USEC_PER_SEC)
 #define RETRY_USEC 20000U
+/* A scope ends as soon as the service manager has seen the end of its last process. */
+#define SCOPE_END_USEC (2 * USEC_PER_SEC)
+/* SIGTERM to SIGKILL when it is stopped with its host: as long as the machine's. */
+#define SCOPE_STOP_USEC (10 * USEC_PER_SEC)
 
 int check_terminal(bool terminal, const char *console_socket, bool foreground, char **reterr_message)
 {
@@ -64,8 +70,27 @@ typedef struct CreatePlan {
 static void plan_done(CreatePlan *plan)
 {
         safe_close(plan->netns_fd);
+        scope_limits_done(&plan->sandbox.limits);
         cgroup_units_done(&plan->units);
         bundle_done(&plan->bundle);
+}
+
+/* The limits of a pod's container are not those of the machine, which others are in, too. */
+static int plan_limits(CreatePlan *plan, char **reterr_message)
+{
+        json_object *resources = bundle_resources(&plan->bundle);
+        _cleanup_oci_spec_ OciSpec *spec = NULL;
+        const char *text;
+        int r;
+
+        if (!resources || bundle_in_pod(&plan->bundle))
+                return 0;
+        text = json_object_to_json_string_ext(resources, JSON_C_TO_STRING_PLAIN);
+        if (!text)
+                return -ENOMEM;
+        r = oci_resources_parse("linux.resources", text, strlen(text), &spec, reterr_message);
+        return r < 0 ? r : scope_limits_from_resources(spec->spec->linux->resources, &plan->sandbox.limits,
+                                                       reterr_message);
 }
 
 /* A machine without hotplug has from its start what its container may use, on top of what the guest needs. */
@@ -80,8 +105,9 @@ static int plan_sandbox(CreatePlan *plan, char **reterr_message)
         plan->sandbox = (SandboxParams) {
                 .slice = plan->units.slice, .scope = plan->units.scope, .netns = plan->netns_path,
         };
-        if (memory == 0 && cpus == 0)
-                return 0;
+        r = plan_limits(plan, reterr_message);
+        if (r < 0 || (memory == 0 && cpus == 0))
+                return r;
         r = node_conf_load(NULL, &node, reterr_message);
         if (r < 0)
                 return r;
@@ -152,9 +178,10 @@ static int make_plan(const CreateParams *params, CreatePlan *ret, char **reterr_
 
 /* --- steps --- */
 
-static int fill_record(const CreateParams *params, const OciBundle *bundle, ContainerRecord *record,
+static int fill_record(const CreateParams *params, const CreatePlan *plan, ContainerRecord *record,
                        char **reterr_message)
 {
+        const OciBundle *bundle = &plan->bundle;
         const char *pod = bundle_pod(bundle, params->id);
         json_object *annotations = bundle_annotations(bundle), *hooks = bundle_hooks(bundle);
         int r;
@@ -170,8 +197,15 @@ static int fill_record(const CreateParams *params, const OciBundle *bundle, Cont
         record->uid = getuid();
         if (!record->id || !record->bundle || !record->rootfs || !record->oci_version)
                 return -ENOMEM;
+        /* Of the first one it is that of the machine. */
+        if (pod && plan->units.scope) {
+                record->scope = strdup(plan->units.scope);
+                if (!record->scope)
+                        return -ENOMEM;
+        }
         r = sandbox_name_for(params->root, pod ? pod : params->id, &record->sandbox, reterr_message);
         record->owns_sandbox = !pod;
+        record->alone = !bundle_in_pod(bundle);
         return r;
 }
 
@@ -196,6 +230,33 @@ static int step_sandbox(const CreateParams *params, const CreatePlan *plan, CliC
         return r;
 }
 
+/*
+ * A further container of a pod: the caller looks for it in a cgroup of that name. It ends with the processes in it, so
+ * a create that is killed leaves none.
+ */
+static int start_scope(const CreatePlan *plan, CliContainer *c, const ShimProcess *shim, char **reterr_message)
+{
+        const PidRef pid = { .pid = shim->pid, .fd = shim->pidfd };
+        _cleanup_free_ char *description = NULL;
+        int r;
+
+        if (asprintf(&description, "Container %s of sandbox %s", c->record.id, c->record.sandbox) < 0) {
+                description = NULL;
+                return -ENOMEM;
+        }
+        r = scope_run_start(&(ScopeParams) {
+                .name = c->record.scope, .description = description, .slice = plan->units.slice,
+                .pids = &pid, .n_pids = 1, .oom_policy = "continue", .timeout_stop = SCOPE_STOP_USEC,
+        }, reterr_message);
+        if (r < 0) {
+                /* Somebody else's is not waited for. */
+                if (r == -EEXIST)
+                        c->record.scope = mfree(c->record.scope);
+                return error_prefixf(reterr_message, r, "linux.cgroupsPath");
+        }
+        return 0;
+}
+
 static int step_shim(const CreateParams *params, const CreatePlan *plan, CliContainer *c, ShimProcess *shim,
                      char **reterr_message)
 {
@@ -212,7 +273,9 @@ static int step_shim(const CreateParams *params, const CreatePlan *plan, CliCont
                 return r;
         c->record.pid = shim->pid;
         c->record.pid_start = shim->start_time;
-        sandbox_attach(c->record.sandbox, shim->pid);
+        if (c->record.scope)
+                return start_scope(plan, c, shim, reterr_message);
+        sandbox_attach(c->record.sandbox, NULL, shim->pid);
         return 0;
 }
 
@@ -259,7 +322,7 @@ static int make(const CreateParams *params, const CreatePlan *plan, CliContainer
 {
         int r;
 
-        r = fill_record(params, &plan->bundle, &c->record, reterr_message);
+        r = fill_record(params, plan, &c->record, reterr_message);
         c->has_record = r >= 0;
         if (r >= 0)
                 r = step_sandbox(params, plan, c, reterr_message);
@@ -401,6 +464,8 @@ int delete_container(CliContainer *c, bool force, char **reterr_message)
         /* It ends by itself with the process; a reader that never reads would hold it up. */
         if (force)
                 end_shim(&c->record);
+        if (c->record.scope)
+                (void) scope_run_await_end(c->record.scope, SCOPE_END_USEC);
         /* The entry goes last: while it is there, a delete that was killed can be done again. */
         if (sandbox) {
                 r = sandbox_lock(c->root, sandbox, &lock, reterr_message);

@@ -144,6 +144,21 @@ const char *bundle_pod(const OciBundle *b, const char *id)
         return NULL;
 }
 
+bool bundle_in_pod(const OciBundle *b)
+{
+        for (size_t i = 0; i < ELEMENTSOF(pod_annotations); i++)
+                if (!isempty(get_string(b, "annotations", pod_annotations[i])))
+                        return true;
+        return false;
+}
+
+json_object *bundle_resources(const OciBundle *b)
+{
+        json_object *o = get(b, "linux", "resources");
+
+        return json_object_is_type(o, json_type_object) ? o : NULL;
+}
+
 static int64_t get_number(json_object *o, const char *group, const char *name)
 {
         json_object *value;

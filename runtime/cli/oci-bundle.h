@@ -29,6 +29,10 @@ void bundle_console_size(const OciBundle *bundle, uint16_t *ret_rows, uint16_t *
 json_object *bundle_annotations(const OciBundle *bundle);
 /* The container that this one shares a sandbox with; NULL: it has one of its own. */
 const char *bundle_pod(const OciBundle *bundle, const char *id);
+/* Other containers may come into its sandbox: it is of a pod, or a pod's first one. */
+bool bundle_in_pod(const OciBundle *bundle);
+/* The object linux.resources, or NULL. */
+json_object *bundle_resources(const OciBundle *bundle);
 /* linux.resources: memory.limit in bytes, processors of cpu.quota and cpu.period rounded up; 0: no limit. */
 void bundle_limits(const OciBundle *bundle, uint64_t *ret_memory, unsigned *ret_cpus);
 /* linux.cgroupsPath; NULL: none. */

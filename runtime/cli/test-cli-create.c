@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What create reads of a bundle and does on the host: units of a cgroupsPath, namespaces, hooks, mount points. */
+/*
+ * What create reads of a bundle and does on the host: units of a cgroupsPath, definitions of sandboxes, namespaces,
+ * hooks, mount points.
+ */
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,6 +11,7 @@
 #include "basic/fd.h"
 #include "basic/test.h"
 #include "runtime/cli/cgroups-path.h"
+#include "runtime/cli/container-sandbox.h"
 #include "runtime/cli/host-hooks.h"
 #include "runtime/cli/mount-points.h"
 #include "runtime/net/namespace.h"
@@ -109,6 +113,75 @@ TEST(namespaces_and_networks)
         ASSERT_ERROR(namespace_open_any(in_dir("config.json"), &fd, &message), EINVAL);
         message = mfree(message);
         ASSERT_ERROR(namespace_open_any(in_dir("missing"), &fd, &message), ENOENT);
+        remove_dir();
+}
+
+/* What is written is what the supervisor reads, see test-sandbox-conf.c. */
+TEST(definitions)
+{
+        static uint8_t processors[] = { 0x8f }, nodes[] = { 1 };
+        const SandboxParams none = {}, all = {
+                .memory = 512 << 20, .vcpus = 2, .slice = "machine.slice", .scope = "libpod-1.scope",
+                .limits = {
+                        .set = SCOPE_LIMIT_CPU_WEIGHT | SCOPE_LIMIT_CPU_QUOTA | SCOPE_LIMIT_CPU_PERIOD |
+                               SCOPE_LIMIT_CPUS | SCOPE_LIMIT_MEMORY_NODES | SCOPE_LIMIT_IO_WEIGHT |
+                               SCOPE_LIMIT_MEMORY_MAX,
+                        .cpu_weight = 174, .cpu_quota = 1510000, .cpu_period = 50000, .cpus = { processors, 1 },
+                        .memory_nodes = { nodes, 1 }, .io_weight = 4950, .memory_max = SCOPE_MEMORY_OF_MACHINE,
+                },
+        }, unlimited = {
+                .limits = {
+                        .set = SCOPE_LIMIT_CPU_QUOTA | SCOPE_LIMIT_MEMORY_MAX, .cpu_quota = UINT64_MAX,
+                        .memory_max = UINT64_MAX,
+                },
+        };
+        static const char head[] = "# Made by kata-runtime.\n[Sandbox]\n";
+        char *text;
+
+        text = ASSERT_NOT_NULL(sandbox_params_to_text(&none));
+        ASSERT_STREQ(text, head);
+        free(text);
+        text = ASSERT_NOT_NULL(sandbox_params_to_text(&unlimited));
+        ASSERT_STREQ(text, head);
+        free(text);
+        text = ASSERT_NOT_NULL(sandbox_params_to_text(&all));
+        ASSERT_STREQ(text, "# Made by kata-runtime.\n[Sandbox]\nMemory=512M\nVCPUs=2\nSlice=machine.slice\n"
+                     "Scope=libpod-1.scope\nCPUWeight=174\nCPUQuota=151%\nCPUQuotaPeriodSec=50000us\n"
+                     "AllowedCPUs=0-3,7\nAllowedMemoryNodes=0\nIOWeight=4950\nMemoryMax=machine\n");
+        free(text);
+}
+
+TEST(pods)
+{
+        static const struct {
+                const char *annotations, *pod;
+                bool in_pod;
+        } cases[] = {
+                { "{}", NULL, false },
+                { "{\"io.kubernetes.cri-o.SandboxID\":\"p1\"}", "p1", true },
+                { "{\"io.kubernetes.cri.sandbox-id\":\"p1\"}", "p1", true },
+                /* The pod's first one. */
+                { "{\"io.kubernetes.cri-o.SandboxID\":\"c1\"}", NULL, true },
+                { "{\"io.kubernetes.cri-o.SandboxID\":\"\"}", NULL, false },
+                { "[]", NULL, false },
+        };
+        OciBundle b;
+
+        make_dir();
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *text = NULL;
+
+                ASSERT_TRUE(asprintf(&text, "{\"root\":{\"path\":\"r\"},\"annotations\":%s}",
+                                     cases[i].annotations) > 0);
+                open_bundle(text, &b);
+                ASSERT_EQ(bundle_in_pod(&b), cases[i].in_pod);
+                if (cases[i].pod)
+                        ASSERT_STREQ(bundle_pod(&b, "c1"), cases[i].pod);
+                else
+                        ASSERT_NULL(bundle_pod(&b, "c1"));
+                ASSERT_NULL(bundle_resources(&b));
+                bundle_done(&b);
+        }
         remove_dir();
 }
 

@@ -38,7 +38,7 @@ static ContainerRecord example(void)
         return (ContainerRecord) {
                 .id = S("c1"), .oci_version = S("1.0.2"), .bundle = S("/b"), .rootfs = S("/b/rootfs"),
                 .sandbox = S("c1"), .pid = 4711, .pid_start = UINT64_C(1) << 40, .created = 1700000000000000,
-                .uid = 1000, .terminal = true,
+                .uid = 1000, .terminal = true, .alone = true,
         };
 }
 
@@ -67,6 +67,8 @@ TEST(life)
         ASSERT_EQ(again.created, record.created);
         ASSERT_TRUE(again.terminal);
         ASSERT_FALSE(again.owns_sandbox);
+        ASSERT_TRUE(again.alone);
+        ASSERT_NULL(again.scope);
         ASSERT_NULL(again.annotations);
         record_done(&again);
         store_entry_done(&entry);
@@ -89,12 +91,14 @@ TEST(annotations)
 
         make_root();
         ASSERT_OK(store_create(root, "c1", &entry, &message));
+        record.scope = S("libpod-c1.scope");
         record.annotations = json_tokener_parse("{ \"a/b\": \"c\" }");
         ASSERT_OK(record_save(&entry, &record, &message));
         json_object_put(record.annotations);
         ASSERT_OK(record_load(&entry, &again, &message));
         ASSERT_TRUE(json_object_object_get_ex(again.annotations, "a/b", &value));
         ASSERT_STREQ(json_object_get_string(value), "c");
+        ASSERT_STREQ(again.scope, "libpod-c1.scope");
         record_done(&again);
         store_entry_done(&entry);
         remove_root();

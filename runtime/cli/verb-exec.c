@@ -104,7 +104,7 @@ static int step_shim(const CliArgs *args, const CliContainer *c, Exec *e, char *
         }, &e->shim, reterr_message);
         if (r < 0)
                 return r;
-        sandbox_attach(c->record.sandbox, e->shim.pid);
+        sandbox_attach(c->record.sandbox, c->record.scope, e->shim.pid);
         return 0;
 }
 

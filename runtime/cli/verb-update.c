@@ -18,8 +18,8 @@ const CliOption update_options[] = {
         { "cpu-period", 0, "USEC", CLI_ARG(cpu_period), "Period of the processor limit" },
         { "cpu-quota", 0, "USEC", CLI_ARG(cpu_quota), "Processor time in each period; -1 for no limit" },
         { "cpu-shares", 0, "SHARES", CLI_ARG(cpu_shares), "Share of processor time, 2 to 262144" },
-        { "cpuset-cpus", 0, "LIST", CLI_ARG(cpuset_cpus), "Processors of the guest to run on" },
-        { "cpuset-mems", 0, "LIST", CLI_ARG(cpuset_mems), "Memory nodes of the guest to use" },
+        { "cpuset-cpus", 0, "LIST", CLI_ARG(cpuset_cpus), "Processors of the host that the machine runs on" },
+        { "cpuset-mems", 0, "LIST", CLI_ARG(cpuset_mems), "Memory nodes of the host that the machine uses" },
         { "memory", 0, "BYTES", CLI_ARG(memory), "Limit of memory; -1 for none; K, M and G are known" },
         { "memory-reservation", 0, "BYTES", CLI_ARG(memory_reservation), "Memory that is kept when it gets scarce" },
         { "memory-swap", 0, "BYTES", CLI_ARG(memory_swap), "Limit of memory and swap together; -1 for none" },
@@ -125,6 +125,7 @@ static int update(CliContainer *c, json_object *resources, char **reterr_message
         any.value.len = strlen(text);
         q.id = c->record.id;
         q.resources = &any;
+        q.of_machine = c->record.alone;
         return container_call(c, "Update", &q.base, reterr_message);
 }
 

@@ -255,6 +255,124 @@ of_others() {
         [[ ! -e /run/kata/rr:oci6 ]] || fail "the directory of the sandbox is left"
 }
 
+# limit PROPERTY VALUE: of the machine's scope.
+limit() {
+        assert_eq "$(unit_property "$SCOPE" "$1")" "$2" "$1 of $SCOPE"
+}
+
+# in_cgroup FILE VALUE: the same as the kernel has it, where it has the controller.
+in_cgroup() {
+        local file
+        grep -qw "${1%%.*}" /sys/fs/cgroup/cgroup.controllers || return 0
+        file=/sys/fs/cgroup$(unit_property "$SCOPE" ControlGroup)/$1
+        assert_eq "$(cat "$file")" "$2" "$file"
+}
+
+in_guest() {
+        assert_eq "$("$RT" exec oci8 /bin/cat "/sys/fs/cgroup/$1")" "$2" "$1 in the guest"
+}
+
+limits() {
+        bundle oci8 'exec sleep 1000' '.linux.resources = { memory: { limit: 67108864 }, pids: { limit: 100 },
+                cpu: { shares: 2048, quota: 200000, period: 100000, cpus: "0", mems: "0" }, blockIO: { weight: 500 } }'
+        detached "$RT" run --detach --bundle "$T_WORK/oci8" oci8
+        local SCOPE=kata-vm-oci8.scope memory pid
+        limit CPUWeight 174
+        limit CPUQuotaPerSecUSec 2s
+        limit AllowedCPUs 0
+        limit AllowedMemoryNodes 0
+        limit IOWeight 4950
+        # What the guest has, and more than its VMM is going to need.
+        memory=$(unit_property "$SCOPE" MemoryMax)
+        ((memory > 640 << 20 && memory < 4096 << 20)) || fail "MemoryMax=$memory"
+        in_cgroup cpu.weight 174
+        in_cgroup cpu.max '200000 100000'
+        in_cgroup memory.max "$memory"
+        in_cgroup cpuset.cpus 0
+        in_guest cpu.max '200000 100000'
+        in_guest memory.max 67108864
+        in_guest pids.max 100
+
+        assert_status 0 "$RT" update --cpu-shares 1024 --cpu-quota 50000 --cpu-period 100000 --memory 32M oci8
+        limit CPUWeight 100
+        limit CPUQuotaPerSecUSec 500ms
+        limit MemoryMax "$memory"
+        limit AllowedCPUs 0
+        in_cgroup cpu.weight 100
+        in_cgroup cpu.max '50000 100000'
+        in_guest cpu.weight 100
+        in_guest memory.max 33554432
+
+        # The guest refuses one of them: the scope is put back.
+        assert_status 1 "$RT" update --cpu-shares 4096 --memory-swap 1M oci8
+        assert_contains "$RUN_OUTPUT" 'the guest does not take the limits'
+        assert_contains "$RUN_OUTPUT" 'those of the scope are as before'
+        limit CPUWeight 100
+        in_cgroup cpu.weight 100
+        assert_status 1 "$RT" update --cpuset-cpus 3-1 oci8
+        assert_contains "$RUN_OUTPUT" "linux.resources.cpu.cpus: '3-1' is no list"
+
+        # Another supervisor.
+        pid=$(unit_property kata-sandbox@oci8 MainPID)
+        kill -KILL "$pid"
+        wait_for 30 "another supervisor" supervised_by_another "$pid"
+        limit CPUQuotaPerSecUSec 500ms
+        limit MemoryMax "$memory"
+        assert_status 0 "$RT" update --cpu-quota=-1 --memory=-1 oci8
+        limit CPUQuotaPerSecUSec infinity
+        limit MemoryMax infinity
+        limit CPUWeight 100
+        in_cgroup cpu.max 'max 100000'
+        assert_status 0 "$RT" update --memory 64M oci8
+        limit MemoryMax "$memory"
+        assert_status 0 "$RT" delete --force oci8
+}
+
+supervised_by_another() {
+        local pid
+        pid=$(unit_property kata-sandbox@oci8 MainPID)
+        [[ $pid != "$1" && $(systemctl is-active kata-sandbox@oci8) == active ]] && "$RT" state oci8 | grep -q running
+}
+
+# Each further container has the scope that its caller asks for, and limits in the guest alone.
+scopes_of_a_pod() {
+        local resources='.linux.resources = { cpu: { shares: 2048 } }' c2 SCOPE=oci-pod1.scope
+        c2=".annotations[\"io.kubernetes.cri-o.SandboxID\"] = \"pod1\" | $resources
+                | .linux.cgroupsPath = \"machine.slice:oci:c2\""
+        bundle pod1 'exec sleep 1000' ".annotations[\"io.kubernetes.cri-o.SandboxID\"] = \"pod1\"
+                | .linux.cgroupsPath = \"machine.slice:oci:pod1\" | $resources"
+        bundle c2 'exec sleep 1000' "$c2"
+        bundle c3 'exec sleep 1000' "$c2"
+        detached "$RT" --systemd-cgroup run --detach --bundle "$T_WORK/pod1" pod1
+        detached "$RT" --systemd-cgroup run --detach --bundle "$T_WORK/c2" --pid-file "$T_WORK/pid" c2
+        assert_contains "$(cat "/proc/$("$RT" state pod1 | jq .pid)/cgroup")" /machine.slice/oci-pod1.scope
+        assert_contains "$(cat "/proc/$(cat "$T_WORK/pid")/cgroup")" /machine.slice/oci-c2.scope
+        limit CPUWeight '[not set]'
+        assert_status 0 "$RT" update --cpu-shares 1024 c2
+        limit CPUWeight '[not set]'
+        assert_eq "$("$RT" exec c2 /bin/cat /sys/fs/cgroup/cpu.weight)" 100
+        jq -n '{cwd: "/", args: ["/bin/sleep", "1000"], env: ["PATH=/bin"], user: {uid: 0, gid: 0}}' >"$T_WORK/process"
+        detached "$RT" exec --process "$T_WORK/process" --detach --pid-file "$T_WORK/pid" c2
+        assert_contains "$(cat "/proc/$(cat "$T_WORK/pid")/cgroup")" /machine.slice/oci-c2.scope
+
+        # The name is taken: nothing of the one that has it is touched.
+        assert_status 1 "$RT" --systemd-cgroup create --bundle "$T_WORK/c3" c3
+        assert_contains "$RUN_OUTPUT" 'linux.cgroupsPath: oci-c2.scope exists already'
+        assert_status 1 "$RT" state c3
+        assert_eq "$(status_of c2)" running
+
+        assert_status 0 "$RT" delete --force c2
+        [[ $(systemctl is-active oci-c2.scope) == inactive ]] || fail "the scope is left"
+        # At once: callers restart containers.
+        detached "$RT" --systemd-cgroup create --bundle "$T_WORK/c2" c2
+        assert_status 0 "$RT" start c2
+        assert_status 0 "$RT" kill c2 KILL
+        wait_for 20 "the end" is_status c2 stopped
+        assert_status 0 "$RT" delete c2
+        [[ $(systemctl is-active oci-c2.scope) == inactive ]] || fail "the scope is left"
+        assert_status 0 "$RT" delete --force pod1
+}
+
 t "life of a container" life
 t_live "exit codes and errors of run" exit_codes
 t "further processes" execs
@@ -262,3 +380,5 @@ t_live "delete --force" forced
 t_live "a user namespace" user_namespace
 t_live "properties of the agent's extension" properties
 t_live "sandboxes of others" of_others
+t "limits of the machine" limits
+t_live "scopes of a pod" scopes_of_a_pod

@@ -35,7 +35,7 @@ say() {
 # look: what there is of containers and sandboxes.
 look() {
         local pid
-        systemctl list-units --all --plain --no-legend 'kata-sandbox@*' 'kata-vm-*' |
+        systemctl list-units --all --plain --no-legend 'kata-sandbox@*' 'kata-vm-*' 'sweep-*' |
                 awk '$3 != "inactive" { print "unit", $1, $3, $4 }'
         find "$S_ROOT" /run/kata -mindepth 1 -maxdepth 2 -printf 'file %p %y\n'
         pgrep -x kata-shim | sed 's/^/shim /' || true
@@ -65,9 +65,9 @@ take_baseline() {
 prepare() {
         case $1 in
         create | shim) ;;
-        start | delete) must kata-runtime create --bundle "$2" c1 ;;
+        start | delete) must kata-runtime --systemd-cgroup create --bundle "$2" c1 ;;
         kill)
-                must kata-runtime create --bundle "$2" c1
+                must kata-runtime --systemd-cgroup create --bundle "$2" c1
                 must kata-runtime start c1
                 ;;
         esac
@@ -78,8 +78,8 @@ sweep() {
         local what=$1 bundle=$2 step=$3 n tries=0 outcome words=() child=()
         [[ $what =~ ${S_VERB:-} ]] || return 0
         case $what in
-        create) words=(create --bundle "$bundle" --pid-file "$T_WORK/pid" c1) ;;
-        shim) words=(create --bundle "$bundle" --pid-file "$T_WORK/pid" c1) child=(--child) ;;
+        create) words=(--systemd-cgroup create --bundle "$bundle" --pid-file "$T_WORK/pid" c1) ;;
+        shim) words=(--systemd-cgroup create --bundle "$bundle" --pid-file "$T_WORK/pid" c1) child=(--child) ;;
         start) words=(start c1) ;;
         kill) words=(kill c1 KILL) ;;
         delete) words=(delete c1) ;;
@@ -106,11 +106,12 @@ in_a_pod() {
         need_kill_at
         trap o_delete_all EXIT
         o_bundle pod 'exec sleep 10000'
-        o_bundle c1 'exec sleep 10000' "$(o_pod pod)"
+        # With a scope of its own.
+        o_bundle c1 'exec sleep 10000' "$(o_pod pod) | .linux.cgroupsPath = \"machine.slice:sweep:c1\""
         must kata-runtime create --bundle "$T_WORK/bundles/pod" pod
         must kata-runtime start pod
         # The first container of a sandbox leaves things behind that stay.
-        must kata-runtime create --bundle "$T_WORK/bundles/c1" c1
+        must kata-runtime --systemd-cgroup create --bundle "$T_WORK/bundles/c1" c1
         must kata-runtime delete --force c1
         take_baseline
         local what

@@ -190,10 +190,23 @@ restart_and_attach() {
 
 limits() {
         p
-        assert_status 0 podman run --detach --name limits --memory 100m --pids-limit 50 --network none busybox /bin/sh -c 'echo up; sleep 1000'
+        assert_status 0 podman run --detach --name limits --memory 100m --pids-limit 50 --cpu-shares 2048 --network none busybox /bin/sh -c 'echo up; sleep 1000'
         wait_for 20 "the output" is_logged limits up
         assert_eq "$(podman exec limits /bin/cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max)" $'104857600\n50'
+        # Of the machine, too.
+        local scope memory
+        scope=libpod-$(podman inspect --format '{{.Id}}' limits).scope
+        memory=$(unit_property "$scope" MemoryMax)
+        ((memory > 100 << 20)) || fail "MemoryMax=$memory"
+        assert_eq "$(unit_property "$scope" CPUWeight)" 174
+        assert_eq "$(unit_property "$scope" CPUQuotaPerSecUSec)" infinity
         assert_status 0 podman update --memory 64m --cpus 0.5 limits
+        assert_eq "$(unit_property "$scope" CPUQuotaPerSecUSec)" 500ms
+        assert_eq "$(unit_property "$scope" MemoryMax)" "$memory"
+        if grep -qw cpu /sys/fs/cgroup/cgroup.controllers; then
+                assert_eq "$(cat "/sys/fs/cgroup/machine.slice/$scope/cpu.max")" '50000 100000'
+                assert_eq "$(cat "/sys/fs/cgroup/machine.slice/$scope/cpu.weight")" 174
+        fi
         assert_eq "$(podman exec limits /bin/cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max)" $'67108864\n50000 100000'
         if grep -qw memory /sys/fs/cgroup/cgroup.controllers; then
                 assert_match "$(podman stats --no-stream --format '{{.Name}} {{.MemUsage}}' limits)" '^limits [0-9.]+[kM]?B'
@@ -215,6 +228,10 @@ pods() {
         wait_for 30 "the first container" is_logged one one
         assert_status 0 podman run --pod pod --name two busybox /bin/sh -c 'i=0; until nc 127.0.0.1 7000 || [ $i -gt 50 ]; do i=$((i + 1)); sleep 0.2; done'
         assert_contains "$RUN_OUTPUT" 'over localhost'
+        # In the cgroup that podman looks for.
+        local id
+        id=$(podman inspect --format '{{.Id}}' one)
+        assert_contains "$(cat "/proc/$(podman inspect --format '{{.State.Pid}}' one)/cgroup")" "/libpod-$id.scope"
         # One machine for all of them.
         assert_eq "$(pgrep --count qemu-system)" 1
         assert_status 0 podman pod rm --force --time 0 pod
