@@ -5,6 +5,7 @@
 
 #include "basic/error.h"
 #include "basic/parse.h"
+#include "basic/strv.h"
 #include "proto/agent.pb-c.h"
 #include "proto/extension.pb-c.h"
 
@@ -36,6 +37,42 @@ static int check_image(const Policy *policy, const char *name, char **reterr_mes
                                                                : refuse(POLICY_IMAGE, "image", name, reterr_message);
 }
 
+/* Directories that an overlay is made of: "KEY=PATH:PATH". */
+static int check_layers(const Policy *policy, const Grpc__Storage *s, const char *option, char **reterr_message)
+{
+        static const char *const keys[] = {
+                "lowerdir=", "upperdir=", "workdir=", "io.katacontainers.volume.overlayfs.create_directory=",
+        };
+        _cleanup_free_ char *copy = NULL;
+        const char *value = NULL;
+        char *rest, *path;
+
+        for (size_t i = 0; i < ELEMENTSOF(keys) && !value; i++)
+                value = startswith(option, keys[i]);
+        if (!value)
+                return 0;
+        rest = copy = strdup(value);
+        if (!copy)
+                return -ENOMEM;
+        while ((path = strsep(&rest, ":")))
+                if (!permits(policy, POLICY_STORAGE, s->driver, path, s->mount_point))
+                        return refuse(POLICY_STORAGE, "the layer", path, reterr_message);
+        return 0;
+}
+
+static int check_overlay(const Policy *policy, const Grpc__Storage *s, char **reterr_message)
+{
+        int r = 0;
+
+        if (!streq(s->driver, "overlayfs"))
+                return 0;
+        for (size_t i = 0; r >= 0 && i < s->n_options; i++)
+                r = check_layers(policy, s, s->options[i], reterr_message);
+        for (size_t i = 0; r >= 0 && i < s->n_driver_options; i++)
+                r = check_layers(policy, s, s->driver_options[i], reterr_message);
+        return r;
+}
+
 static int check_storages(const Policy *policy, Grpc__Storage *const *storages, size_t n, char **reterr_message)
 {
         for (size_t i = 0; i < n; i++) {
@@ -44,6 +81,9 @@ static int check_storages(const Policy *policy, Grpc__Storage *const *storages, 
 
                 if (!permits(policy, POLICY_STORAGE, s->driver, s->source, s->mount_point))
                         return refuse(POLICY_STORAGE, "storage for", s->mount_point, reterr_message);
+                r = check_overlay(policy, s, reterr_message);
+                if (r < 0)
+                        return r;
                 if (!streq(s->driver, "image_guest_pull"))
                         continue;
                 r = check_image(policy, s->source, reterr_message);
@@ -65,6 +105,28 @@ static int check_environment(const Policy *policy, const Grpc__Process *process,
                         /* Without the value, which may be a secret. */
                         return refuse(POLICY_ENVIRONMENT, "environment variable", strempty(name), reterr_message);
                 }
+        }
+
+        return 0;
+}
+
+/* As a line of a definition has it: the name and its parameters, with one blank between two words. */
+static int check_modules(const Policy *policy, const Grpc__CreateSandboxRequest *q, char **reterr_message)
+{
+        for (size_t i = 0; i < q->n_kernel_modules; i++) {
+                const Grpc__KernelModule *m = q->kernel_modules[i];
+                _cleanup_(strv_done) Strv words = {};
+                _cleanup_free_ char *line = NULL;
+                int r = strv_add(&words, m->name);
+
+                for (size_t k = 0; r >= 0 && k < m->n_parameters; k++)
+                        r = strv_add(&words, m->parameters[k]);
+                if (r >= 0)
+                        line = strv_join(&words, " ");
+                if (!line)
+                        return -ENOMEM;
+                if (!permits(policy, POLICY_KERNEL_MODULE, line, NULL, NULL))
+                        return refuse(POLICY_KERNEL_MODULE, "kernel module", line, reterr_message);
         }
 
         return 0;
@@ -213,8 +275,9 @@ int policy_check(const Policy *policy, const char *service, const char *method,
         }
         if (type == &grpc__create_sandbox_request__descriptor) {
                 const Grpc__CreateSandboxRequest *q = input;
+                int r = check_storages(policy, q->storages, q->n_storages, reterr_message);
 
-                return check_storages(policy, q->storages, q->n_storages, reterr_message);
+                return r < 0 ? r : check_modules(policy, q, reterr_message);
         }
         if (type == &grpc__update_ephemeral_mounts_request__descriptor) {
                 const Grpc__UpdateEphemeralMountsRequest *q = input;

@@ -7,7 +7,7 @@
  * from whoever speaks to the agent.
  *
  *      every request           Allow=          the method's name; grpc.Health is always allowed
- *      CreateSandbox           Storage=        each storage
+ *      CreateSandbox           Storage=, KernelModule=         each storage, each module with its parameters
  *      CreateContainer         Storage=, Mount= (shared mounts as well), Environment=, Image=
  *      ExecProcess             Environment=
  *      UpdateEphemeralMounts   Storage=

@@ -10,13 +10,16 @@
 
 #include "agent/cgroup.h"
 #include "agent/guest-container.h"
+#include "agent/kernel-modules.h"
 #include "agent/sandbox-ns.h"
+#include "agent/worker.h"
 #include "basic/error.h"
 #include "basic/fd.h"
 #include "basic/limits.h"
 #include "basic/log.h"
 
 #define RESOLV_CONF STORAGE_ROOT "/sandbox/resolv.conf"
+#define MODULES_USEC (30 * USEC_PER_SEC)
 #define LINGER_USEC (10 * USEC_PER_SEC)
 #define LINGER_CHECK_USEC (50 * USEC_PER_MSEC)
 /* The engine gives up on its own well before that. */
@@ -45,6 +48,8 @@ struct Sandbox {
         char *id, *hostname, *guest_hooks;      /* guest_hooks: "" for none */
         GuestContainer *containers;
         Request *create_request, *destroy_request;
+        const Grpc__CreateSandboxRequest *create_input; /* while modules are loaded and somebody waits */
+        Worker *module_worker;
         LoopSource *destroy_timer;
         bool releasing;
         Linger *lingering;
@@ -247,9 +252,6 @@ static int write_resolv_conf(char *const *lines, size_t n, char **reterr_message
 
 static int check_create(const Grpc__CreateSandboxRequest *input, char **reterr_message)
 {
-        if (input->n_kernel_modules > 0)
-                return error_setf(reterr_message, EOPNOTSUPP, "kernel module '%s': the guest kernel has no "
-                                  "loadable modules", strempty(input->kernel_modules[0]->name));
         if (*input->guest_hook_path && (input->guest_hook_path[0] != '/' ||
                                         strlen(input->guest_hook_path) >= PATH_MAX))
                 return error_setf(reterr_message, EINVAL, "guest_hook_path is not an absolute path");
@@ -262,12 +264,14 @@ static int check_create(const Grpc__CreateSandboxRequest *input, char **reterr_m
         for (size_t i = 0; i < input->n_dns; i++)
                 if (strchr(input->dns[i], '\n'))
                         return error_setf(reterr_message, EINVAL, "a dns line contains a line break");
-        return 0;
+        return kernel_modules_check(input->kernel_modules, input->n_kernel_modules, reterr_message);
 }
 
 static void create_done(Sandbox *sandbox, int error, const char *message)
 {
         Request *request = TAKE_PTR(sandbox->create_request);
+
+        sandbox->create_input = NULL;
 
         if (sandbox->state == SANDBOX_CREATING)
                 sandbox->state = error < 0 ? SANDBOX_NONE : SANDBOX_READY;
@@ -306,6 +310,66 @@ static void on_create_cancelled(Request *request, void *userdata)
         Sandbox *sandbox = userdata;
 
         sandbox->create_request = NULL;
+        sandbox->create_input = NULL;
+}
+
+static void create_continue(Sandbox *sandbox, const Grpc__CreateSandboxRequest *input)
+{
+        _cleanup_free_ char *message = NULL;
+        int r;
+
+        if (*input->hostname && sethostname(input->hostname, strlen(input->hostname)) < 0)
+                return create_done(sandbox, negative_errno(), "sethostname");
+        r = make_namespaces(sandbox, input->sandbox_pidns, &message);
+        if (r < 0)
+                return create_done(sandbox, r, message);
+        if (input->n_dns > 0) {
+                r = write_resolv_conf(input->dns, input->n_dns, &message);
+                if (r < 0)
+                        return create_done(sandbox, r, message);
+        }
+        if (input->n_storages == 0)
+                return create_done(sandbox, 0, NULL);
+
+        r = storage_table_mount(sandbox->storages, input->storages, input->n_storages, "", on_mounted,
+                                sandbox, &message);
+        if (r < 0)
+                create_done(sandbox, r, message);
+}
+
+/* Before all else: file systems and network need their drivers. */
+static int work_modules(void *userdata, char **reterr_message)
+{
+        const Grpc__CreateSandboxRequest *input = userdata;
+
+        return kernel_modules_load(NULL, input->kernel_modules, input->n_kernel_modules, reterr_message);
+}
+
+static void on_modules(int error, const char *message, void *userdata)
+{
+        Sandbox *sandbox = userdata;
+        const Grpc__CreateSandboxRequest *input = sandbox->create_input;
+
+        sandbox->module_worker = NULL;
+        if (error == -ETIMEDOUT)
+                message = "kernel modules were not loaded in time";
+        if (error < 0 || !input || sandbox->state != SANDBOX_CREATING)
+                return create_done(sandbox, error < 0 ? error : -ECANCELED, message);
+
+        log_info("%zu kernel modules are there", input->n_kernel_modules);
+        create_continue(sandbox, input);
+}
+
+static void load_modules(Sandbox *sandbox, const Grpc__CreateSandboxRequest *input)
+{
+        int r = request_keep_input(sandbox->create_request);
+
+        if (r >= 0)
+                r = worker_start(&sandbox->module_worker, sandbox->loop, work_modules, (void *) (uintptr_t) input,
+                                 MODULES_USEC, on_modules, sandbox);
+        if (r < 0)
+                return create_done(sandbox, r, NULL);
+        sandbox->create_input = input;
 }
 
 void sandbox_create(Sandbox *sandbox, Request *request, const Grpc__CreateSandboxRequest *input)
@@ -334,23 +398,10 @@ void sandbox_create(Sandbox *sandbox, Request *request, const Grpc__CreateSandbo
         sandbox->create_request = request;
         request_on_cancel(request, on_create_cancelled, sandbox);
 
-        if (*input->hostname && sethostname(input->hostname, strlen(input->hostname)) < 0)
-                return create_done(sandbox, negative_errno(), "sethostname");
-        r = make_namespaces(sandbox, input->sandbox_pidns, &message);
-        if (r < 0)
-                return create_done(sandbox, r, message);
-        if (input->n_dns > 0) {
-                r = write_resolv_conf(input->dns, input->n_dns, &message);
-                if (r < 0)
-                        return create_done(sandbox, r, message);
-        }
-        if (input->n_storages == 0)
-                return create_done(sandbox, 0, NULL);
-
-        r = storage_table_mount(sandbox->storages, input->storages, input->n_storages, "", on_mounted,
-                                sandbox, &message);
-        if (r < 0)
-                create_done(sandbox, r, message);
+        if (input->n_kernel_modules > 0)
+                load_modules(sandbox, input);
+        else
+                create_continue(sandbox, input);
 }
 
 /* The end. */
@@ -484,6 +535,7 @@ Sandbox *sandbox_free(Sandbox *sandbox)
                 stdio_out_free(linger->out);
                 free(linger);
         }
+        worker_cancel(sandbox->module_worker);
         loop_source_free(sandbox->linger_timer);
         loop_source_free(sandbox->destroy_timer);
         idle_memory_free(sandbox->idle_memory);

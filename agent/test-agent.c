@@ -389,11 +389,14 @@ TEST(failures_are_named)
         Host host;
 
         host_start(&host);
-        module.name = (char *) (uintptr_t) "loop";
+        /* One that no machine has, whatever its kernel. */
+        module.name = (char *) (uintptr_t) "kata_test_none";
         sandbox.kernel_modules = modules;
         sandbox.n_kernel_modules = 1;
-        ASSERT_EQ(call(&host, "CreateSandbox", &sandbox.base), TTRPC_UNIMPLEMENTED);
-        ASSERT_CONTAINS(reply_text, "kernel module 'loop'");
+        ASSERT_EQ(call(&host, "CreateSandbox", &sandbox.base), TTRPC_FAILED_PRECONDITION);
+        ASSERT_CONTAINS(reply_text, "kernel module kata_test_none: ");
+        module.name = (char *) (uintptr_t) "../x";
+        ASSERT_EQ(call(&host, "CreateSandbox", &sandbox.base), TTRPC_INVALID_ARGUMENT);
         ASSERT_EQ(create_sandbox(&host), 0);
 
         ASSERT_EQ(create_container(&host, "refused", 0, 0), TTRPC_UNIMPLEMENTED);

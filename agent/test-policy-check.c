@@ -144,6 +144,62 @@ TEST(mounts_of_other_containers)
         done();
 }
 
+/* What an overlay shows counts like the source of a mount. */
+TEST(layers)
+{
+        char *options[] = { S("lowerdir=/run/kata-containers/a:/usr"), S("index=on") };
+        char *made[] = { S("io.katacontainers.volume.overlayfs.create_directory=/run/kata-containers/up") };
+        Create c;
+
+        create_init(&c);
+        c.q.n_storages = 1;
+        c.storage.driver = S("overlayfs");
+        c.storage.source = S("none");
+        c.storage.options = options;
+        c.storage.n_options = 2;
+        set("[Policy]\nAllow=CreateContainer\nStorage=overlayfs * *\n");
+        ASSERT_EQ(check("CreateContainer", &c.q.base), 0);
+        set("[Policy]\nAllow=CreateContainer\nStorage=overlayfs none *\n"
+            "Storage=overlayfs /run/kata-containers/* *\n");
+        ASSERT_EQ(check("CreateContainer", &c.q.base), -EACCES);
+        ASSERT_CONTAINS(message, "the layer '/usr' (Storage=)");
+        options[0] = S("lowerdir=/run/kata-containers/a:/run/kata-containers/b");
+        ASSERT_EQ(check("CreateContainer", &c.q.base), 0);
+        c.storage.driver_options = made;
+        c.storage.n_driver_options = 1;
+        ASSERT_EQ(check("CreateContainer", &c.q.base), 0);
+        set("[Policy]\nAllow=CreateContainer\nStorage=overlayfs none *\n"
+            "Storage=overlayfs /run/kata-containers/? *\n");
+        ASSERT_EQ(check("CreateContainer", &c.q.base), -EACCES);
+        ASSERT_CONTAINS(message, "'/run/kata-containers/up'");
+        done();
+}
+
+TEST(kernel_modules)
+{
+        Grpc__CreateSandboxRequest q = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+        Grpc__KernelModule m = GRPC__KERNEL_MODULE__INIT, *modules[] = { &m };
+        char *parameters[] = { S("max_loop=8"), S("quiet") };
+
+        m.name = S("loop");
+        m.parameters = parameters;
+        m.n_parameters = 2;
+        q.kernel_modules = modules;
+        q.n_kernel_modules = 1;
+        set("[Policy]\nAllow=CreateSandbox\n");
+        ASSERT_EQ(check("CreateSandbox", &q.base), 0);
+        set("[Policy]\nAllow=CreateSandbox\nKernelModule=loop\n");
+        ASSERT_EQ(check("CreateSandbox", &q.base), -EACCES);
+        ASSERT_CONTAINS(message, "kernel module 'loop max_loop=8 quiet' (KernelModule=)");
+        set("[Policy]\nAllow=CreateSandbox\nKernelModule=xfs\nKernelModule=loop max_loop=? *\n");
+        ASSERT_EQ(check("CreateSandbox", &q.base), 0);
+        m.n_parameters = 0;
+        ASSERT_EQ(check("CreateSandbox", &q.base), -EACCES);
+        set("[Policy]\nAllow=CreateSandbox\nKernelModule=\n");
+        ASSERT_EQ(check("CreateSandbox", &q.base), -EACCES);
+        done();
+}
+
 /* The method of the extension that does the same is no way around it. */
 TEST(container_with_an_extension)
 {

@@ -25,6 +25,12 @@
 #define MODULES_MAX 256U
 #define MODULE_NAME_MAX 55U        /* MODULE_NAME_LEN of 64-bit kernels, less the NUL */
 #define MODULE_FILE_MAX MIB(64)
+/* Of a sandbox: modules that are asked for, parameters of one, and bytes of one parameter. */
+#define KERNEL_MODULES_MAX 64U
+#define MODULE_PARAMETERS_MAX 32U
+#define MODULE_PARAMETER_MAX 256U
+/* modules.dep and modules.builtin of an image. */
+#define MODULE_INDEX_MAX MIB(4)
 #define MODULE_LIST_MAX KIB(64)
 #define INITRD_FILES_MAX 1024U
 #define INITRD_INPUTS_MAX KIB(256)
@@ -89,6 +95,12 @@
 #define STREAMS_UNCLAIMED_MAX 64U
 #define STDIN_RING_SIZE KIB(16)
 #define STORAGES_MAX 64U
+#define OVERLAY_LAYERS_MAX 64U
+/* Of SCSI on virtio (specification 1.2, 5.6.6.1): max_target and max_lun. */
+#define SCSI_ID_MAX 255U
+#define SCSI_LUN_MAX 16383U
+/* A volume whose files change their group: levels of directories. */
+#define FS_GROUP_DEPTH_MAX 64U
 /* Policy: the text, and patterns of one key in it. */
 #define POLICY_SIZE_MAX KIB(64)
 #define POLICY_RULES_MAX 1024U
@@ -164,6 +176,7 @@
 #define VMM_TASKS_MIN 256U
 #define VM_GROUPS_MAX 8U
 #define VM_KERNEL_PARAMETERS_MAX 1280U
+#define VM_KERNEL_MODULES_MAX KIB(4)
 #define VM_STATE_FILE_MAX KIB(16)
 /* What QEMU microvm appends to the command line: eight virtio_mmio.device= entries of at most 40 bytes. */
 #define VIRTIO_MMIO_CMDLINE_RESERVE 320U

@@ -12,17 +12,19 @@
 typedef struct PolicyKey {
         const char *name;
         unsigned words;         /* of one rule */
-        bool several;           /* one line may hold several rules */
+        bool several;           /* one line may hold several rules, */
+        bool line;              /* or is one pattern, blanks included */
         const char *form;       /* for errors */
 } PolicyKey;
 
 static const PolicyKey policy_keys[_POLICY_KIND_MAX] = {
-        [POLICY_ALLOW]       = { "Allow",       1, true,  "names of methods" },
-        [POLICY_IMAGE]       = { "Image",       1, true,  "names of images" },
-        [POLICY_MOUNT]       = { "Mount",       3, false, "TYPE SOURCE DESTINATION" },
-        [POLICY_STORAGE]     = { "Storage",     3, false, "DRIVER SOURCE MOUNTPOINT" },
-        /* Values have blanks in them: the whole line is one pattern. */
-        [POLICY_ENVIRONMENT] = { "Environment", 1, false, "NAME=VALUE" },
+        [POLICY_ALLOW]         = { "Allow",        1, true,  false, "names of methods" },
+        [POLICY_IMAGE]         = { "Image",        1, true,  false, "names of images" },
+        [POLICY_MOUNT]         = { "Mount",        3, false, false, "TYPE SOURCE DESTINATION" },
+        [POLICY_STORAGE]       = { "Storage",      3, false, false, "DRIVER SOURCE MOUNTPOINT" },
+        /* Values have blanks in them. */
+        [POLICY_ENVIRONMENT]   = { "Environment",  1, false, true,  "NAME=VALUE" },
+        [POLICY_KERNEL_MODULE] = { "KernelModule", 1, false, true,  "NAME PARAMETER..." },
 };
 
 const char *policy_kind_to_string(PolicyKind kind)
@@ -174,12 +176,12 @@ static int parse_key(Policy *policy, char *line, unsigned number, char **reterr_
         if (kind == _POLICY_KIND_MAX) {
                 shown = text_escape(line, strlen(line), 40);
                 return error_setf(reterr_message, EINVAL, "line %u: unknown key '%s'; known are Allow, Image, "
-                                  "Mount, Storage and Environment", number, strempty(shown));
+                                  "Mount, Storage, Environment and KernelModule", number, strempty(shown));
         }
 
         policy->lists[kind].given = true;
-        r = kind == POLICY_ENVIRONMENT ? add_line(&policy->lists[kind], value)
-                                       : add_words(&policy->lists[kind], &policy_keys[kind], value);
+        r = policy_keys[kind].line ? add_line(&policy->lists[kind], value)
+                                   : add_words(&policy->lists[kind], &policy_keys[kind], value);
         if (r == -EINVAL)
                 return error_setf(reterr_message, r, "line %u: %s= wants %s", number, policy_keys[kind].name,
                                   policy_keys[kind].form);

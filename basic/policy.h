@@ -22,6 +22,7 @@ typedef enum PolicyKind {
         POLICY_MOUNT,           /* Mount=: type, source, destination of a mount */
         POLICY_STORAGE,         /* Storage=: driver, source, mount point of a storage */
         POLICY_ENVIRONMENT,     /* Environment=: NAME=VALUE */
+        POLICY_KERNEL_MODULE,   /* KernelModule=: NAME, or NAME PARAMETER... */
         _POLICY_KIND_MAX,
 } PolicyKind;
 

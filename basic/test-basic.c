@@ -10,6 +10,7 @@
 
 #include "basic/error.h"
 #include "basic/fd.h"
+#include "basic/kernel-module.h"
 #include "basic/limits.h"
 #include "basic/log.h"
 #include "basic/parse.h"
@@ -289,6 +290,28 @@ TEST(files)
         ASSERT_OK(rm_rf(dir));
         ASSERT_ERROR(access(dir, F_OK) < 0 ? -errno : 0, ENOENT);
         ASSERT_OK(rm_rf(dir));
+}
+
+TEST(kernel_modules)
+{
+        static const char *const bad[] = { "a.ko", "loop a=\"1\"", "../x", "loop; =1", "loop =" };
+        _cleanup_(strv_done) Strv v = {}, none = {};
+        char many[KERNEL_MODULES_MAX * 2 + 3];
+
+        ASSERT_OK(kernel_modules_split(" loop  max_loop=8\tquiet ;; xfs; ", &v));
+        ASSERT_EQ(v.n, 2);
+        ASSERT_STREQ(v.v[0], "loop max_loop=8 quiet");
+        ASSERT_STREQ(v.v[1], "xfs");
+        ASSERT_OK(kernel_modules_split("", &none));
+        ASSERT_EQ(none.n, 0);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                ASSERT_EQ(kernel_modules_split(bad[i], &none), -EINVAL);
+        for (size_t i = 0; i + 2 < sizeof(many); i += 2)
+                memcpy(many + i, "a;", 2);
+        many[sizeof(many) - 1] = '\0';
+        ASSERT_EQ(kernel_modules_split(many, &none), -E2BIG);
+        ASSERT_TRUE(kernel_module_same_name("dm-mod", "dm_mod"));
+        ASSERT_FALSE(kernel_module_same_name("dm-mod", "dm_mo"));
 }
 
 TEST(symlinks)

@@ -12,7 +12,6 @@
 
 #include "basic/error.h"
 #include "basic/fd.h"
-#include "basic/kernel-release.h"
 #include "basic/limits.h"
 #include "basic/log.h"
 #include "guest-image/cpio.h"
@@ -60,40 +59,15 @@ static int note_input(Initrd *i, const char *path)
         return 0;
 }
 
-static int find_kernel(Initrd *i, const InitrdOptions *o, char **reterr_message)
-{
-        if (!o->modules_dir)
-                return kernel_release_find(o->root, o->release, &i->kernel, reterr_message);
-
-        /* The release is the name of the directory, as everywhere below /usr/lib/modules. */
-        _cleanup_free_ char *copy = strdup(o->modules_dir);
-        const char *name;
-
-        if (!copy)
-                return -ENOMEM;
-        name = o->release ? o->release : basename(copy);
-        if (!kernel_release_is_valid(name))
-                return error_setf(reterr_message, EINVAL,
-                                  "'%s' is no kernel release: give one with --kernel-release", name);
-
-        i->kernel.release = strdup(name);
-        i->kernel.modules = strdup(o->modules_dir);
-        return i->kernel.release && i->kernel.modules ? 0 : -ENOMEM;
-}
-
 static int plan_modules(Initrd *i, const InitrdOptions *o, char **reterr_message)
 {
         _cleanup_(module_directory_freep) ModuleDirectory *d = NULL;
         _cleanup_(module_wishes_done) ModuleWishes wishes = {};
-        _cleanup_free_ char *text = NULL, *index = NULL;
+        _cleanup_free_ char *index = NULL;
         ModuleSource source;
         int r;
 
-        r = read_file_at(AT_FDCWD, o->modules_list, MODULE_LIST_MAX, &text, NULL);
-        if (r < 0)
-                return error_setf(reterr_message, r, "list of modules '%s' can not be read: %s",
-                                  o->modules_list, strerror(-r));
-        r = module_wishes_parse(o->modules_list, text, &wishes, reterr_message);
+        r = module_wishes_load(o->modules_list, &wishes, reterr_message);
         if (r >= 0)
                 r = module_directory_open(i->kernel.modules, &d, reterr_message);
         if (r < 0)
@@ -274,7 +248,7 @@ int initrd_build(const InitrdOptions *options, char **reterr_message)
         _cleanup_(initrd_done) Initrd i = {};
         int r;
 
-        r = find_kernel(&i, options, reterr_message);
+        r = module_kernel_find(options->root, options->release, options->modules_dir, &i.kernel, reterr_message);
         if (r >= 0)
                 r = default_output(&i, options);
         if (r < 0)

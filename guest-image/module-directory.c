@@ -5,6 +5,7 @@
  * machine and not about guests.
  */
 
+#include <libgen.h>
 #include <libkmod.h>
 
 #include "basic/error.h"
@@ -14,6 +15,34 @@
 struct ModuleDirectory {
         struct kmod_ctx *ctx;
 };
+
+int module_kernel_find(const char *root, const char *release, const char *modules_dir, KernelRelease *ret,
+                       char **reterr_message)
+{
+        _cleanup_(kernel_release_done) KernelRelease kernel = {};
+        _cleanup_free_ char *copy = NULL;
+        const char *name;
+
+        if (!modules_dir)
+                return kernel_release_find(root, release, ret, reterr_message);
+
+        /* The release is the name of the directory, as everywhere below /usr/lib/modules. */
+        copy = strdup(modules_dir);
+        if (!copy)
+                return -ENOMEM;
+        name = release ? release : basename(copy);
+        if (!kernel_release_is_valid(name))
+                return error_setf(reterr_message, EINVAL,
+                                  "'%s' is no kernel release: give one with --kernel-release", name);
+
+        kernel.release = strdup(name);
+        kernel.modules = strdup(modules_dir);
+        if (!kernel.release || !kernel.modules)
+                return -ENOMEM;
+        *ret = kernel;
+        kernel = (KernelRelease) {};
+        return 0;
+}
 
 int module_directory_open(const char *path, ModuleDirectory **ret, char **reterr_message)
 {

@@ -7,6 +7,7 @@
 
 #include "basic/error.h"
 #include "basic/fd.h"
+#include "basic/kernel-module.h"
 #include "basic/limits.h"
 #include "guest-image/run.h"
 
@@ -36,23 +37,6 @@ void module_plan_done(ModulePlan *plan)
         }
         free(plan->v);
         *plan = (ModulePlan) {};
-}
-
-static bool module_name_is_valid(const char *s)
-{
-        static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-
-        return *s && strlen(s) <= MODULE_NAME_MAX && s[strspn(s, allowed)] == '\0';
-}
-
-/* "-" and "_" are the same in names of modules. */
-static bool same_name(const char *a, const char *b)
-{
-        for (; *a && *b; a++, b++)
-                if ((*a == '-' ? '_' : *a) != (*b == '-' ? '_' : *b))
-                        return false;
-
-        return *a == *b;
 }
 
 static int add_wish(ModuleWishes *wishes, const char *name, bool optional, unsigned line)
@@ -86,14 +70,14 @@ static int parse_wish(const char *file, unsigned number, char *line, ModuleWishe
         if (!optional && !streq(kind, "required"))
                 return error_setf(reterr_message, EINVAL,
                                   "%s:%u: a line begins with required or optional", file, number);
-        if (!name || !module_name_is_valid(name))
+        if (!name || !kernel_module_name_is_valid(name))
                 return error_setf(reterr_message, EINVAL, "%s:%u: not the name of a module", file,
                                   number);
         if (!reason || reason[strspn(reason, " \t")] == '\0')
                 return error_setf(reterr_message, EINVAL, "%s:%u: module '%s' has no reason", file,
                                   number, name);
         for (size_t i = 0; i < wishes->n; i++)
-                if (same_name(wishes->v[i].name, name))
+                if (kernel_module_same_name(wishes->v[i].name, name))
                         return error_setf(reterr_message, EINVAL,
                                           "%s:%u: module '%s' is given already, in line %u", file,
                                           number, name, wishes->v[i].line);
@@ -127,6 +111,16 @@ int module_wishes_parse(const char *file, const char *text, ModuleWishes *ret,
         *ret = wishes;
         wishes = (ModuleWishes) {};
         return 0;
+}
+
+int module_wishes_load(const char *file, ModuleWishes *ret, char **reterr_message)
+{
+        _cleanup_free_ char *text = NULL;
+        int r = read_file_at(AT_FDCWD, file, MODULE_LIST_MAX, &text, NULL);
+
+        if (r < 0)
+                return error_setf(reterr_message, r, "list of modules '%s' can not be read: %s", file, strerror(-r));
+        return module_wishes_parse(file, text, ret, reterr_message);
 }
 
 /* --- order --- */
@@ -163,7 +157,7 @@ static int plan_add(ModulePlan *plan, const char *name, const char *path, bool o
 static Module *plan_find(ModulePlan *plan, const char *name)
 {
         for (size_t i = 0; i < plan->n; i++)
-                if (same_name(plan->v[i].name, name))
+                if (kernel_module_same_name(plan->v[i].name, name))
                         return &plan->v[i];
 
         return NULL;

@@ -7,6 +7,7 @@
  * can be tested without a kernel.
  */
 
+#include "basic/kernel-release.h"
 #include "basic/strv.h"
 
 typedef struct ModuleWish {
@@ -21,6 +22,9 @@ typedef struct ModuleWishes {
 } ModuleWishes;
 
 void module_wishes_done(ModuleWishes *wishes);
+
+/* A list of them from a file. */
+int module_wishes_load(const char *file, ModuleWishes *ret, char **reterr_message);
 
 /* Lines "required|optional MODULE REASON"; "#" begins a comment line. file is for the error text. */
 int module_wishes_parse(const char *file, const char *text, ModuleWishes *ret,
@@ -63,6 +67,13 @@ int module_plan_make(const ModuleWishes *wishes, const ModuleSource *source, con
 
 /* Content of a module file, decompressed (.xz, .zst, .gz: by the program of that form). */
 int module_read(const char *path, char **ret, size_t *ret_size, char **reterr_message);
+
+/*
+ * The kernel whose modules are meant: that of modules_dir, whose name is the release if none is given; else the one
+ * called release, or the newest, below root.
+ */
+int module_kernel_find(const char *root, const char *release, const char *modules_dir, KernelRelease *ret,
+                       char **reterr_message);
 
 /* The modules in one directory (with modules.dep.bin, as depmod writes it), through libkmod. */
 typedef struct ModuleDirectory ModuleDirectory;

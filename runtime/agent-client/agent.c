@@ -4,6 +4,9 @@
 #include "runtime/agent-client/agent.h"
 
 #include "basic/error.h"
+#include "basic/kernel-module.h"
+#include "basic/limits.h"
+#include "basic/strv.h"
 #include "proto/empty.pb-c.h"
 #include "proto/health.pb-c.h"
 
@@ -72,9 +75,45 @@ int agent_set_policy(TtrpcClient *c, const char *policy, usec_t timeout, TtrpcRe
         return call_agent(c, "SetPolicy", &q.base, timeout, handler, userdata);
 }
 
-int agent_create_sandbox(TtrpcClient *c, const char *sandbox_id, const char *hostname, bool share,
-                         usec_t timeout, TtrpcReplyHandler handler, void *userdata)
+typedef struct ModuleMessages {
+        Strv lines, words[KERNEL_MODULES_MAX];
+        Grpc__KernelModule v[KERNEL_MODULES_MAX], *list[KERNEL_MODULES_MAX];
+} ModuleMessages;
+
+static void module_messages_freep(ModuleMessages **m)
 {
+        if (!*m)
+                return;
+        for (size_t i = 0; i < (*m)->lines.n; i++)
+                strv_done(&(*m)->words[i]);
+        strv_done(&(*m)->lines);
+        free(*m);
+}
+
+static int make_modules(const char *text, ModuleMessages *m)
+{
+        int r = kernel_modules_split(text, &m->lines);
+
+        for (size_t i = 0; r >= 0 && i < m->lines.n; i++) {
+                char *rest = m->lines.v[i], *word;
+
+                while (r >= 0 && (word = strsep(&rest, " ")))
+                        r = strv_add(&m->words[i], word);
+                if (r < 0)
+                        break;
+                m->v[i] = (Grpc__KernelModule) GRPC__KERNEL_MODULE__INIT;
+                m->v[i].name = m->words[i].v[0];
+                m->v[i].parameters = m->words[i].v + 1;
+                m->v[i].n_parameters = m->words[i].n - 1;
+                m->list[i] = &m->v[i];
+        }
+        return r;
+}
+
+int agent_create_sandbox(TtrpcClient *c, const char *sandbox_id, const char *hostname, bool share,
+                         const char *kernel_modules, usec_t timeout, TtrpcReplyHandler handler, void *userdata)
+{
+        _cleanup_(module_messages_freep) ModuleMessages *modules = NULL;
         Grpc__CreateSandboxRequest q = GRPC__CREATE_SANDBOX_REQUEST__INIT;
         Grpc__Storage storage = GRPC__STORAGE__INIT;
         Grpc__Storage *storages[] = { &storage };
@@ -89,6 +128,16 @@ int agent_create_sandbox(TtrpcClient *c, const char *sandbox_id, const char *hos
         if (share) {
                 q.storages = storages;
                 q.n_storages = ELEMENTSOF(storages);
+        }
+        if (!isempty(kernel_modules)) {
+                int r;
+
+                modules = new0(ModuleMessages, 1);
+                r = modules ? make_modules(kernel_modules, modules) : -ENOMEM;
+                if (r < 0)
+                        return r;
+                q.kernel_modules = modules->list;
+                q.n_kernel_modules = modules->lines.n;
         }
 
         return call_agent(c, "CreateSandbox", &q.base, timeout, handler, userdata);
@@ -121,6 +170,27 @@ int agent_add_neighbors(TtrpcClient *c, Grpc__ARPNeighbors *neighbors, usec_t ti
 
         q.neighbors = neighbors;
         return call_agent(c, "AddARPNeighbors", &q.base, timeout, handler, userdata);
+}
+
+int agent_get_iptables(TtrpcClient *c, bool ipv6, usec_t timeout, TtrpcReplyHandler handler, void *userdata)
+{
+        Grpc__GetIPTablesRequest q = GRPC__GET_IPTABLES_REQUEST__INIT;
+
+        q.is_ipv6 = ipv6;
+        return ttrpc_client_call(c, SERVICE_AGENT, "GetIPTables", &q.base, &grpc__get_iptables_response__descriptor,
+                                 timeout, handler, userdata);
+}
+
+int agent_set_iptables(TtrpcClient *c, bool ipv6, const uint8_t *rules, size_t n, usec_t timeout,
+                       TtrpcReplyHandler handler, void *userdata)
+{
+        Grpc__SetIPTablesRequest q = GRPC__SET_IPTABLES_REQUEST__INIT;
+
+        q.is_ipv6 = ipv6;
+        q.data.data = (uint8_t *) (uintptr_t) rules;
+        q.data.len = n;
+        return ttrpc_client_call(c, SERVICE_AGENT, "SetIPTables", &q.base, &grpc__set_iptables_response__descriptor,
+                                 timeout, handler, userdata);
 }
 
 int agent_create_container(TtrpcClient *c, const char *id, Grpc__Spec *spec, AgentExtension *extension,

@@ -27,14 +27,22 @@ int agent_version(TtrpcClient *c, usec_t timeout, TtrpcReplyHandler handler, voi
 int agent_set_policy(TtrpcClient *c, const char *policy, usec_t timeout, TtrpcReplyHandler handler,
                      void *userdata);
 
-/* Empty. With the virtio-fs storage of AGENT_SHARE_TAG if share is set. */
+/*
+ * Empty. With the virtio-fs storage of AGENT_SHARE_TAG if share is set. kernel_modules as kernel_modules_split() takes
+ * them; NULL: none.
+ */
 int agent_create_sandbox(TtrpcClient *c, const char *sandbox_id, const char *hostname, bool share,
-                         usec_t timeout, TtrpcReplyHandler handler, void *userdata);
+                         const char *kernel_modules, usec_t timeout, TtrpcReplyHandler handler, void *userdata);
 
 /*
  * The guest's network, in this order. Interfaces are found by their MAC address and get the name, addresses and MTU of
  * the message; the routes replace all that the guest's kernel did not make itself.
  */
+
+/* Grpc__GetIPTablesResponse, Grpc__SetIPTablesResponse: rules as iptables-save(8) prints them. Any time. */
+int agent_get_iptables(TtrpcClient *c, bool ipv6, usec_t timeout, TtrpcReplyHandler handler, void *userdata);
+int agent_set_iptables(TtrpcClient *c, bool ipv6, const uint8_t *rules, size_t n, usec_t timeout,
+                       TtrpcReplyHandler handler, void *userdata);
 
 /* Types__Interface: as it is then. */
 int agent_update_interface(TtrpcClient *c, Types__Interface *interface, usec_t timeout, TtrpcReplyHandler handler,

@@ -78,6 +78,7 @@ static const struct {
         { conf_parse_hostname, format_string },
         { conf_parse_path_or_word, format_string },
         { conf_parse_kernel_release, format_string },
+        { conf_parse_kernel_modules, format_string },
 };
 
 int conf_key_format(const ConfKey *key, const void *base, char **ret)

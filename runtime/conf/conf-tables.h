@@ -11,6 +11,8 @@ extern const ConfKey node_conf_table[];
 extern const ConfKey sandbox_conf_table[];   /* offsets in SandboxConf */
 extern const ConfKey container_conf_table[]; /* offsets in ContainerConf */
 
+#define ACCEPTS_KERNEL_MODULES "NAME [PARAMETER=VALUE...], several with ';' between them"
+
 /* Words of ConfAccelerator and ConfTransport. */
 extern const char *const conf_accelerator_words[];
 extern const char *const conf_transport_words[];

@@ -11,6 +11,7 @@
 
 #include "basic/cpu-list.h"
 #include "basic/error.h"
+#include "basic/kernel-module.h"
 #include "basic/kernel-release.h"
 #include "basic/limits.h"
 #include "basic/parse.h"
@@ -335,6 +336,15 @@ int conf_parse_usec(const ConfKey *key, const char *value, void *field)
 
         *(usec_t *) field = v;
         return 0;
+}
+
+int conf_parse_kernel_modules(const ConfKey *key, const char *value, void *field)
+{
+        _cleanup_(strv_done) Strv modules = {};
+
+        if (strlen(value) > key->max || kernel_modules_split(value, &modules) < 0)
+                return -EINVAL;
+        return replace_string(field, value);
 }
 
 int conf_parse_bool(const ConfKey *key, const char *value, void *field)

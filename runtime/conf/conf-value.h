@@ -88,6 +88,10 @@ int conf_parse_hostname(const ConfKey *key, const char *value, void *field);
 
 /* char *: a list of numbers as cpu_list_parse() takes it */
 int conf_parse_cpu_list(const ConfKey *key, const char *value, void *field);
+
+/* char *: see kernel_modules_split() */
+int conf_parse_kernel_modules(const ConfKey *key, const char *value, void *field);
+
 /* char *: a unit with the suffix that is the first word */
 int conf_parse_unit(const ConfKey *key, const char *value, void *field);
 

@@ -40,6 +40,7 @@ NodeConf *node_conf_free(NodeConf *conf)
         free(conf->qemu_path);
         free(conf->virtiofsd_path);
         free(conf->kernel_parameters);
+        free(conf->kernel_modules);
         free(conf->user);
         strv_done(&conf->files);
         return mfree(conf);

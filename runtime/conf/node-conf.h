@@ -72,6 +72,7 @@ typedef struct NodeConf {
         uint64_t memory; /* bytes, multiple of 1 MiB, VM_MEMORY_MIN..MAX */
         uint32_t vcpus;  /* 1..VM_VCPUS_MAX */
         char *kernel_parameters; /* appended to the guest's command line; "" */
+        char *kernel_modules;    /* see kernel_modules_split(); NULL or "" if none */
         char *user;              /* User= that VMM and virtiofsd run as */
 
         /* [Agent]: all > 0, finite */

@@ -40,6 +40,7 @@ SandboxConf *sandbox_conf_free(SandboxConf *conf)
         free(conf->id);
         free(conf->path);
         free(conf->kernel_parameters);
+        free(conf->kernel_modules);
         free(conf->hostname);
         free(conf->guest_directory);
         free(conf->slice);
@@ -283,7 +284,7 @@ static int check_whole(SandboxConf *conf, const char *root, const ConfFile *file
         return 0;
 }
 
-/* Starts from the node's values; kernel_parameters stays empty until the file was read. */
+/* Starts from the node's values; what is put behind the node's stays empty until the file was read. */
 static int new_conf(const char *path, const char *id, const NodeConf *node, SandboxConf **ret)
 {
         _cleanup_sandbox_conf_ SandboxConf *conf = new0(SandboxConf, 1);
@@ -306,16 +307,26 @@ static int new_conf(const char *path, const char *id, const NodeConf *node, Sand
         return 0;
 }
 
-static int complete(SandboxConf *conf, const NodeConf *node)
+/* The node's, then the sandbox's own. */
+static int put_behind(const char *nodes, const char *separator, char **field)
 {
-        _cleanup_free_ char *own = TAKE_PTR(conf->kernel_parameters);
+        _cleanup_free_ char *own = TAKE_PTR(*field);
 
-        if (asprintf(&conf->kernel_parameters, "%s%s%s", node->kernel_parameters,
-                     !isempty(node->kernel_parameters) && own ? " " : "", strempty(own)) < 0) {
-                conf->kernel_parameters = NULL;
+        if (asprintf(field, "%s%s%s", strempty(nodes), !isempty(nodes) && own ? separator : "", strempty(own)) < 0) {
+                *field = NULL;
                 return -ENOMEM;
         }
+        return 0;
+}
 
+static int complete(SandboxConf *conf, const NodeConf *node)
+{
+        int r = put_behind(node->kernel_parameters, " ", &conf->kernel_parameters);
+
+        if (r >= 0)
+                r = put_behind(node->kernel_modules, "; ", &conf->kernel_modules);
+        if (r < 0)
+                return r;
         if (!conf->hostname)
                 conf->hostname = strndup(conf->id, HOSTNAME_LEN_MAX);
         return conf->hostname ? 0 : -ENOMEM;

@@ -55,6 +55,7 @@ typedef struct SandboxConf {
         ConfAccelerator accelerator;
         ConfTransport transport;
         char *kernel_parameters; /* the node's, then the sandbox's; "" if none */
+        char *kernel_modules;    /* of both, see kernel_modules_split(); "" if none */
         usec_t stop_timeout;
         char *hostname; /* Hostname=; default: the id cut to 64 characters */
         char *guest_directory; /* GuestDirectory=; NULL: what the node says */

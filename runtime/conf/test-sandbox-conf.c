@@ -27,6 +27,7 @@ TEST(full)
                   "VCPUs=2\n"
                   "Hostname=web-1\n"
                   "KernelParameters=quiet x=\"a b\"\n"
+                  "KernelModules=loop  max_loop=8 ; xfs;\n"
                   "StopTimeout=1min 5s\n"
                   "Accelerator=tcg\n"
                   "Transport=serial\n"
@@ -55,6 +56,7 @@ TEST(full)
         ASSERT_EQ(conf->vcpus, 2);
         ASSERT_STREQ(conf->hostname, "web-1");
         ASSERT_STREQ(conf->kernel_parameters, "quiet x=\"a b\"");
+        ASSERT_STREQ(conf->kernel_modules, "loop  max_loop=8 ; xfs;");
         ASSERT_EQ(conf->stop_timeout, 65 * USEC_PER_SEC);
         ASSERT_EQ(conf->accelerator, CONF_ACCELERATOR_TCG);
         ASSERT_EQ(conf->transport, CONF_TRANSPORT_SERIAL);
@@ -65,7 +67,7 @@ TEST(full)
 
         c = &conf->containers[0];
         ASSERT_STREQ(c->name, "one");
-        ASSERT_EQ(c->line, 14);
+        ASSERT_EQ(c->line, 15);
         ASSERT_STREQ(c->root_directory, "/");
         ASSERT_NULL(c->bundle);
         ASSERT_EQ(c->command.n, 4);
@@ -97,10 +99,12 @@ TEST(node_values)
         node->transport = CONF_TRANSPORT_VSOCK;
         free(node->kernel_parameters);
         node->kernel_parameters = strdup("a=1");
+        node->kernel_modules = strdup("tun");
         ASSERT_OK(sandbox_conf_parse(NULL, "x.conf", text, strlen(text), "web", node, &conf, NULL));
         ASSERT_EQ(conf->memory, MIB(96));
         ASSERT_EQ(conf->transport, CONF_TRANSPORT_VSOCK);
         ASSERT_STREQ(conf->kernel_parameters, "a=1");
+        ASSERT_STREQ(conf->kernel_modules, "tun");
         ASSERT_STREQ(conf->hostname, "web");
         ASSERT_FALSE(conf->debug);
 }
@@ -164,6 +168,8 @@ static const struct {
         { CONTAINER "[Sandbox]\nAllowedMemoryNodes=x\n", "AllowedMemoryNodes=x: expected numbers" },
         { CONTAINER "[Sandbox]\nMemoryMax=infinity\n", "MemoryMax=infinity: expected machine, or whole" },
         { CONTAINER "[Sandbox]\nTasksMax=64\n", "TasksMax=64: expected a number from 256" },
+        { CONTAINER "[Sandbox]\nKernelModules=a;../b\n",
+          "x.conf:5: [Sandbox] KernelModules=a;../b: expected NAME [PARAMETER=VALUE...], several with ';'" },
         { CONTAINER "[Sandbox]\nDebug=maybe\n",
           "x.conf:5: [Sandbox] Debug=maybe: expected yes or no" },
         { CONTAINER "[Service]\n",

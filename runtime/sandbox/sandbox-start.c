@@ -238,7 +238,7 @@ static void create_sandbox(Sandbox *s)
 
         sandbox_set_phase(s, PHASE_CREATING_SANDBOX);
         r = agent_create_sandbox(s->agent, s->id, s->conf->hostname, s->virtiofsd != NULL,
-                                 s->node->request_timeout, on_sandbox_reply, s);
+                                 s->conf->kernel_modules, s->node->request_timeout, on_sandbox_reply, s);
         if (r < 0)
                 sandbox_fail(s, EX_SOFTWARE, "the agent can not set up the sandbox: %s", strerror(-r));
 }

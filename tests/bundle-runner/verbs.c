@@ -82,7 +82,7 @@ static int create_in_agent(Session *s, const char *id, const OciSpec *oci, const
         int r;
 
         session_begin(s, NULL, NULL);
-        r = agent_create_sandbox(session_client(s), id, "", false, CALL_TIMEOUT, session_on_reply, s);
+        r = agent_create_sandbox(session_client(s), id, "", false, NULL, CALL_TIMEOUT, session_on_reply, s);
         r = session_finish(s, r, reterr_message);
         if (r < 0)
                 return r;

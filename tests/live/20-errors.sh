@@ -149,6 +149,12 @@ kernel_panics() {
         assert_journal KATA_COMPONENT=console "MESSAGE~Kernel panic - not syncing" KATA_SANDBOX_ID=panics
 }
 
+# The kernel of ours has no modules; what is asked for is named, and nothing runs without it.
+module_that_is_not_there() {
+        simple_sandbox nomodule '/bin/true' 'KernelModules=loop; no_such_module a=1'
+        fails_with nomodule "kernel module no_such_module: the guest kernel has no loadable modules"
+}
+
 agent_never_answers() {
         simple_sandbox mute '/bin/true'
         # cat as the agent reads the console for ever.
@@ -194,5 +200,6 @@ t_live "missing QEMU" missing_qemu
 t_live "kernel that is none" kernel_that_is_none
 t "kernel that panics" kernel_panics
 t "agent that never answers" agent_never_answers
+t_live "kernel module that is not there" module_that_is_not_there
 t_live "command that is not there" command_that_is_not_there
 t_live "no room for the state" full_run_directory
