@@ -15,6 +15,7 @@
 #include "basic/root-signature.h"
 #include "basic/strv.h"
 #include "guest-image/debug-tree.h"
+#include "guest-image/extra-tree.h"
 #include "guest-image/layout.h"
 #include "guest-image/manifest.h"
 #include "guest-image/run.h"
@@ -254,12 +255,25 @@ int image_build_tree(Tree *tree, const BuildOptions *options, char **reterr_mess
         return 0;
 }
 
+static int plan_guest(Tree *tree, const BuildOptions *options, char **reterr_message)
+{
+        int r = tree_plan(tree, options->root, options->agent, reterr_message);
+
+        if (r >= 0 && options->iptables)
+                r = extra_tree_iptables(tree, options->root, reterr_message);
+        if (r >= 0 && options->modules_list)
+                r = extra_tree_modules(tree, options, reterr_message);
+        if (r >= 0)
+                tree_sort(tree);
+        return r;
+}
+
 int image_build(const BuildOptions *options, char **reterr_message)
 {
         _cleanup_(tree_done) Tree tree = {};
         int r;
 
-        r = tree_plan(&tree, options->root, options->agent, reterr_message);
+        r = plan_guest(&tree, options, reterr_message);
         return r < 0 ? r : image_build_tree(&tree, options, reterr_message);
 }
 
@@ -277,7 +291,7 @@ int image_write_tree(const BuildOptions *options, char **reterr_message)
         _cleanup_(tree_done) Tree tree = {};
         int r;
 
-        r = tree_plan(&tree, options->root, options->agent, reterr_message);
+        r = plan_guest(&tree, options, reterr_message);
         if (r < 0)
                 return r;
 

@@ -16,6 +16,10 @@ typedef struct BuildOptions {
         const char *name;               /* NAME.img, NAME.params, NAME.spdx.json, NAME.roothash.p7s */
         const char *private_key;        /* PEM; both or none: sign the root hash */
         const char *certificate;
+        /* What an image may have besides the agent; image_build() and image_write_tree() only. */
+        bool iptables;                  /* see extra-tree.h */
+        const char *modules_list;       /* modules.h; NULL: no modules */
+        const char *kernel_release, *modules_dir;       /* whose, see module_kernel_find() */
         uint64_t timestamp;             /* of all files, seconds since 1970; 0: a fixed one */
 } BuildOptions;
 

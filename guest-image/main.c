@@ -13,13 +13,12 @@
 
 #define DEFAULT_AGENT "/usr/bin/kata-agent"
 #define DEFAULT_IMAGE DATADIR "/guest.img"
-#define DEFAULT_MODULES DATADIR "/distribution.modules"
+#define DEFAULT_MODULES DATADIR "/distribution.modules"        /* of initrd */
 
 static ImageArgs args = {
         .root = "/",
         .agent = DEFAULT_AGENT,
         .image = DEFAULT_IMAGE,
-        .modules = DEFAULT_MODULES,
         .kernel_dir = KERNEL_DIR,
 };
 
@@ -47,7 +46,10 @@ static void help(void)
                "  --root DIR            Take libraries and tools from below DIR [/]\n"
                "  --private-key FILE    Sign the root hash with this key (PEM), into\n"
                "                        guest.roothash.p7s and the image\n"
-               "  --certificate FILE    Certificate of that key (PEM)\n\n"
+               "  --certificate FILE    Certificate of that key (PEM)\n"
+               "  --with iptables       build, tree: the programs for 'kata-runtime iptables'\n"
+               "  --modules FILE        build, tree: modules of a kernel of the distribution,\n"
+               "                        with --kernel-release and --modules-dir as for initrd\n\n"
                "Options of verify and inspect:\n"
                "  --image FILE          Image [" DEFAULT_IMAGE "]\n"
                "  --params FILE         Its parameters [beside the image: guest.params]\n"
@@ -126,6 +128,7 @@ enum {
         ARG_MODULES,
         ARG_OUTPUT,
         ARG_KERNEL_DIR,
+        ARG_WITH,
         _ARG_END,
 };
 
@@ -149,6 +152,7 @@ static const struct option long_options[] = {
         { "modules", required_argument, NULL, ARG_MODULES },
         { "output", required_argument, NULL, ARG_OUTPUT },
         { "kernel-dir", required_argument, NULL, ARG_KERNEL_DIR },
+        { "with", required_argument, NULL, ARG_WITH },
         {}
 };
 
@@ -169,11 +173,12 @@ static const struct {
         [ARG_MANIFEST - _ARG_FIRST] = { VERIFY | INSPECT, &args.manifest },
         [ARG_SIGNATURE - _ARG_FIRST] = { VERIFY | INSPECT, &args.signature },
         [ARG_ROOT_HASH - _ARG_FIRST] = { PARAMS, &args.root_hash },
-        [ARG_KERNEL_RELEASE - _ARG_FIRST] = { INITRD, &args.kernel_release },
-        [ARG_MODULES_DIR - _ARG_FIRST] = { INITRD, &args.modules_dir },
-        [ARG_MODULES - _ARG_FIRST] = { INITRD, &args.modules },
+        [ARG_KERNEL_RELEASE - _ARG_FIRST] = { BUILD | TREE | INITRD, &args.kernel_release },
+        [ARG_MODULES_DIR - _ARG_FIRST] = { BUILD | TREE | INITRD, &args.modules_dir },
+        [ARG_MODULES - _ARG_FIRST] = { BUILD | TREE | INITRD, &args.modules },
         [ARG_OUTPUT - _ARG_FIRST] = { INITRD, &args.output },
         [ARG_KERNEL_DIR - _ARG_FIRST] = { STATUS | UPDATE, &args.kernel_dir },
+        [ARG_WITH - _ARG_FIRST] = { BUILD | TREE, &args.with },
 };
 
 static int run_guest_verb(const GuestVerb *verb, unsigned n_words, char **words)

@@ -37,9 +37,21 @@ static int build(const ImageArgs *args, const char *verb, const char *name,
                 .name = name,
                 .private_key = args->private_key,
                 .certificate = args->certificate,
+                .iptables = args->with != NULL,
+                .modules_list = args->modules,
+                .kernel_release = args->kernel_release,
+                .modules_dir = args->modules_dir,
         };
         int r;
 
+        if (args->with && !streq(args->with, "iptables")) {
+                log_error("%s: --with=%s: an image can have iptables and nothing else", verb, args->with);
+                return 2;
+        }
+        if (!args->modules && (args->kernel_release || args->modules_dir)) {
+                log_error("%s: --kernel-release and --modules-dir need --modules=FILE", verb);
+                return 2;
+        }
         if (!args->output_dir) {
                 log_error("%s: --output-dir=DIR is required", verb);
                 return 2;
@@ -191,7 +203,7 @@ int verb_initrd(const ImageArgs *args)
                 .release = args->kernel_release,
                 .modules_dir = args->modules_dir,
                 .agent = args->agent,
-                .modules_list = args->modules,
+                .modules_list = args->modules ? args->modules : DATADIR "/distribution.modules",
                 .output = args->output,
         };
         int r;

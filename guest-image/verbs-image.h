@@ -11,7 +11,7 @@ typedef struct ImageArgs {
         const char *private_key, *certificate;
         const char *image, *params, *manifest, *signature, *root_hash;
         const char *kernel_release, *modules_dir, *modules, *output;
-        const char *kernel_dir;
+        const char *kernel_dir, *with;
         bool json, force;
 } ImageArgs;
 
