@@ -184,8 +184,8 @@ int iptables_run(const IptablesCommand *command, const void *input, size_t n, ui
         pid_t pid;
 
         if (!program)
-                return error_setf(reterr_message, EBUSY, "the guest image has no %s: build it with the "
-                                  "package iptables", command->paths[0]);
+                return error_setf(reterr_message, EBUSY, "the guest image has no %s: build it with "
+                                  "kata-image build --with iptables", command->paths[0]);
         if (n > IPTABLES_RULES_MAX)
                 return error_setf(reterr_message, EFBIG, "rules of more than %zu bytes",
                                   IPTABLES_RULES_MAX);

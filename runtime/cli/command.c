@@ -59,6 +59,8 @@ const CliCommand cli_commands[] = {
         { "console", "ID", 1, 1, NULL, .word = WORD_SANDBOX,
           .summary = "A shell in the guest of a sandbox with Debug=yes", .run = verb_console },
         { "env", NULL, 0, 0, env_options, .summary = "Show the configuration in effect", .run = verb_env },
+        { "iptables", "get|set [FILE]", 1, 2, iptables_options,
+          .summary = "Show or replace the packet filter of a guest", .run = verb_iptables },
         { "logs", "ID", 1, 1, logs_options, .word = WORD_SANDBOX,
           .summary = "Show what the journal has of a sandbox", .run = verb_logs },
         { "metrics", NULL, 0, 0, NULL, .summary = "Print numbers of all sandboxes for Prometheus",

@@ -18,11 +18,11 @@ typedef struct CliArgs {
 
         /* of commands */
         const char *bundle, *console_socket, *container, *cwd, *format, *interval, *lines, *output, *pid_file,
-                *preserve_fds, *process, *resources, *rounds, *since, *until, *user;
+                *preserve_fds, *process, *resources, *rounds, *sandbox_id, *since, *until, *user;
         const char *blkio_weight, *cpu_period, *cpu_quota, *cpu_shares, *cpuset_cpus, *cpuset_mems, *memory,
                 *memory_reservation, *memory_swap, *pids_limit;
         bool all, detach, follow, force, json, keep, no_new_keyring, no_new_privs, no_pivot, no_subreaper, quiet,
-                stats, strict, tty;
+                stats, strict, tty, v6;
         Strv additional_gids, capabilities, components, env;
 
         char **words;
@@ -70,6 +70,7 @@ int verb_env(const CliArgs *args);
 int verb_events(const CliArgs *args);
 int verb_exec(const CliArgs *args);
 int verb_features(const CliArgs *args);
+int verb_iptables(const CliArgs *args);
 int verb_kill(const CliArgs *args);
 int verb_list(const CliArgs *args);
 int verb_logs(const CliArgs *args);
@@ -85,5 +86,5 @@ int verb_top(const CliArgs *args);
 int verb_update(const CliArgs *args);
 
 extern const CliOption check_options[], create_options[], delete_options[], env_options[],
-        events_options[], exec_options[], kill_options[], list_options[], logs_options[], ps_options[],
-        run_options[], spec_options[], top_options[], update_options[];
+        events_options[], exec_options[], iptables_options[], kill_options[], list_options[], logs_options[],
+        ps_options[], run_options[], spec_options[], top_options[], update_options[];

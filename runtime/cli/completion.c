@@ -13,6 +13,11 @@ static bool is_file(const CliOption *o)
         return o->value && (streq(o->value, "FILE") || streq(o->value, "DIR"));
 }
 
+static bool is_sandbox(const CliOption *o)
+{
+        return o->value && streq(o->value, "ID");
+}
+
 static void print_words(const char *const *words)
 {
         for (size_t i = 0; words[i]; i++)
@@ -56,8 +61,9 @@ static void bash_values(const char *command, const CliOption *table)
                         print_words(o->choices);
                         printf("' ;;\n");
                 } else
-                        printf("words=%s ;;\n", is_file(o) ? "; COMPREPLY=($(compgen -f -- \"$cur\")); return"
-                                                           : "; return");
+                        printf("words=%s ;;\n", is_file(o)    ? "; COMPREPLY=($(compgen -f -- \"$cur\")); return"
+                                                : is_sandbox(o) ? "$(_kata_runtime_sandboxes)"
+                                                                : "; return");
         }
 }
 
@@ -152,6 +158,8 @@ static void zsh_option(const CliOption *o, const char *form)
                         putchar(')');
                 } else if (is_file(o))
                         printf("_files");
+                else if (is_sandbox(o))
+                        printf("_kata_runtime_sandboxes");
         }
         putchar('\'');
 }
@@ -243,6 +251,8 @@ static void fish_options(const char *condition, const CliOption *table)
                         print_words(o->choices);
                         putchar('\'');
                 }
+                if (is_sandbox(o))
+                        printf(" -a '(__kata_runtime_sandboxes)'");
                 printf(" -d '");
                 fish_text(o->help);
                 printf("'\n");

@@ -9,6 +9,7 @@
 
 #include "basic/error.h"
 #include "basic/fd.h"
+#include "basic/limits.h"
 #include "basic/unix-socket.h"
 #include "runtime/proxy/task-calls.h"
 #include "runtime/sandbox/state-file.h"
@@ -27,7 +28,7 @@ struct TaskClient {
         Answer answer;
 };
 
-int task_socket_connect(const char *sandbox, int *ret_fd, char **reterr_message)
+static int socket_connect(const char *sandbox, const char *name, int *ret_fd, char **reterr_message)
 {
         _cleanup_free_ char *path = NULL;
         _cleanup_close_ int dir = -EBADF;
@@ -38,17 +39,22 @@ int task_socket_connect(const char *sandbox, int *ret_fd, char **reterr_message)
                 return -ENOMEM;
         }
         dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        r = dir < 0 ? negative_errno() : unix_connect_at(dir, TASK_SOCKET_NAME, ret_fd);
+        r = dir < 0 ? negative_errno() : unix_connect_at(dir, name, ret_fd);
         if (r < 0)
                 return error_setf(reterr_message, r, "the supervisor of sandbox '%s' can not be reached at %s/%s: %s",
-                                  sandbox, path, TASK_SOCKET_NAME, strerror(-r));
+                                  sandbox, path, name, strerror(-r));
         return 0;
 }
 
-int task_client_connect(const char *sandbox, TaskClient **ret, char **reterr_message)
+int task_socket_connect(const char *sandbox, int *ret_fd, char **reterr_message)
+{
+        return socket_connect(sandbox, TASK_SOCKET_NAME, ret_fd, reterr_message);
+}
+
+static int client_connect(const char *sandbox, const char *name, TaskClient **ret, char **reterr_message)
 {
         TaskClient *client;
-        int fd, r = task_socket_connect(sandbox, &fd, reterr_message);
+        int fd, r = socket_connect(sandbox, name, &fd, reterr_message);
 
         if (r < 0)
                 return r;
@@ -61,6 +67,20 @@ int task_client_connect(const char *sandbox, TaskClient **ret, char **reterr_mes
         task_calls_set_socket(&client->calls, fd);
         *ret = client;
         return 0;
+}
+
+int task_client_connect(const char *sandbox, TaskClient **ret, char **reterr_message)
+{
+        return client_connect(sandbox, TASK_SOCKET_NAME, ret, reterr_message);
+}
+
+int task_client_connect_sandbox(const char *sandbox, TaskClient **ret, char **reterr_message)
+{
+        int r = client_connect(sandbox, SANDBOX_SOCKET_NAME, ret, reterr_message);
+
+        if (r >= 0)
+                task_calls_set_service(&(*ret)->calls, "kata.systemd.v1.Sandbox", TTRPC_PAYLOAD_MAX + KIB(1));
+        return r;
 }
 
 TaskClient *task_client_free(TaskClient *client)

@@ -17,6 +17,8 @@ int task_socket_connect(const char *sandbox, int *ret_fd, char **reterr_message)
 
 /* -ENOENT: the sandbox is not there, or does not serve; -ECONNREFUSED: its supervisor is away at present. */
 int task_client_connect(const char *sandbox, TaskClient **ret, char **reterr_message);
+/* The same of the service kata.systemd.v1.Sandbox (proto/sandbox.proto), which every sandbox that runs has. */
+int task_client_connect_sandbox(const char *sandbox, TaskClient **ret, char **reterr_message);
 TaskClient *task_client_free(TaskClient *client);
 DEFINE_CLEANUP_FUNC(TaskClient *, task_client_free)
 

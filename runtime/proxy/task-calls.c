@@ -16,8 +16,17 @@
 
 void task_calls_init(TaskCalls *calls, void *userdata)
 {
-        *calls = (TaskCalls) { .fd = -EBADF, .passed_fd = -EBADF, .next_id = 1, .userdata = userdata };
+        *calls = (TaskCalls) {
+                .fd = -EBADF, .passed_fd = -EBADF, .next_id = 1, .service = TASK_SERVICE,
+                .max_output = TASK_OUTPUT_MAX, .userdata = userdata,
+        };
         ttrpc_reader_init(&calls->reader, TTRPC_RESPONSE);
+}
+
+void task_calls_set_service(TaskCalls *calls, const char *service, size_t max_output)
+{
+        calls->service = service;
+        calls->max_output = max_output;
 }
 
 void task_calls_set_socket(TaskCalls *calls, int fd)
@@ -71,10 +80,10 @@ int task_call(TaskCalls *calls, const char *method, const ProtobufCMessage *mess
                 return -ENOTCONN;
         if (!call)
                 return -ENOBUFS;
-        r = ttrpc_build_request(calls->next_id, TASK_SERVICE, method, message, 0, &frame, &n);
+        r = ttrpc_build_request(calls->next_id, calls->service, method, message, 0, &frame, &n);
         if (r < 0)
                 return r;
-        if (n > TASK_OUTPUT_MAX - calls->n_output)
+        if (n > calls->max_output - calls->n_output)
                 return -ENOBUFS;
         output = realloc(calls->output, calls->n_output + n);
         if (!output)

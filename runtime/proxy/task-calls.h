@@ -32,12 +32,15 @@ struct TaskCalls {
         TtrpcReader reader;
         TaskCall calls[TASK_CALLS_MAX];
         uint8_t *output;        /* not sent yet */
-        size_t n_output;
+        size_t n_output, max_output;
+        const char *service;
         int passed_fd;          /* goes along with what is sent next; the caller's; -EBADF: none */
         void *userdata;
 };
 
 void task_calls_init(TaskCalls *calls, void *userdata);
+/* For another service than that: its name, and how much may wait to be sent. */
+void task_calls_set_service(TaskCalls *calls, const char *service, size_t max_output);
 /* Takes a connected, non-blocking socket. */
 void task_calls_set_socket(TaskCalls *calls, int fd);
 /* Closes; calls in flight end with -ECONNRESET. */

@@ -232,6 +232,8 @@ static void flush(Sandbox *s)
 {
         sandbox_set_phase(s, PHASE_FLUSHING);
         s->agent = ttrpc_client_free(s->agent);
+        if (s->handlers.on_agent_gone)
+                s->handlers.on_agent_gone(s, s->handlers.userdata);
         /* The VMM is gone, and with it the other ends. */
         sandbox_undo_network(s);
         sandbox_end_guest(s);

@@ -37,6 +37,8 @@ typedef struct SandboxHandlers {
         void (*on_finished)(Sandbox *s, int exit_status, const char *text, void *userdata);
         /* To be kept for a supervisor that takes over after a crash (sandbox_give_fd). fd may be empty. */
         void (*on_keep_fd)(Sandbox *s, const char *name, int fd, void *userdata);
+        /* The agent's client is gone, and what it was asked has no answer any more. May be NULL. */
+        void (*on_agent_gone)(Sandbox *s, void *userdata);
         /*
          * Sandboxes without containers of their own (SandboxConf.by_caller): whoever has them made. All are
          * needed there.

@@ -16,6 +16,8 @@
 /* Of the layer above: tasks of callers, and where they are asked for. */
 #define TASK_STATE_FILE "task.state"
 #define TASK_SOCKET_NAME "task.sock"
+/* The same, of requests about the guest as a whole. */
+#define SANDBOX_SOCKET_NAME "sandbox.sock"
 
 typedef struct ContainerStateEntry {
         char *name;

@@ -17,7 +17,9 @@
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "runtime/sandbox/sandbox.h"
+#include "runtime/sandbox/state-file.h"
 #include "runtime/sandboxd/cleanup.h"
+#include "runtime/sandboxd/sandbox-socket.h"
 #include "runtime/sandboxd/task-socket.h"
 #include "runtime/store/share.h"
 #include "runtime/unit/unit-name.h"
@@ -31,6 +33,7 @@ static const char *arg_id;
 typedef struct Manager {
         sd_event *event;
         Sandbox *sandbox;
+        SandboxSocket *socket;          /* requests about the guest; NULL: it does not run yet */
         TaskSocket *tasks;              /* containers of callers; NULL: none, or not yet */
         int kept_namespace;             /* of an earlier supervisor */
         sd_event_source *watchdog_timer;
@@ -63,6 +66,13 @@ static void on_deadline(Sandbox *s, usec_t timeout, void *userdata)
 
 static void on_running(Sandbox *s, void *userdata)
 {
+        Manager *m = userdata;
+        int r;
+
+        /* The sandbox does without. */
+        r = m->socket ? 0 : sandbox_socket_new(&m->socket, m->event, s);
+        if (r < 0)
+                log_warning_errno(r, "The socket " SANDBOX_SOCKET_NAME " can not be made, ignoring");
         (void) sd_notify(0, "READY=1\nSTATUS=Running\nWATCHDOG=1");
 }
 
@@ -169,6 +179,14 @@ static void on_finished(Sandbox *s, int exit_status, const char *text, void *use
         (void) sd_event_exit(m->event, 0);
 }
 
+static void on_agent_gone(Sandbox *s, void *userdata)
+{
+        Manager *m = userdata;
+
+        if (m->socket)
+                sandbox_socket_guest_gone(m->socket);
+}
+
 /* --- watchdog --- */
 
 /*
@@ -248,6 +266,7 @@ static int run(const char *id)
                 .on_alive = on_alive,
                 .on_finished = on_finished,
                 .on_keep_fd = on_keep_fd,
+                .on_agent_gone = on_agent_gone,
                 .on_guest = on_guest,
                 .signal_containers = signal_containers,
                 .containers_are_down = containers_are_down,
@@ -303,6 +322,7 @@ finish:
         sd_event_source_disable_unref(m.watchdog_timer);
         /* Streams of tasks are known to the transport. */
         task_socket_free(m.tasks);
+        sandbox_socket_free(m.socket);
         sandbox_free(m.sandbox);
         safe_close(m.kept_namespace);
         for (int i = 0; i < n; i++)

@@ -127,6 +127,28 @@ void fake_guest_exit(FakeGuest *g, const char *id, const char *exec_id, int stat
         ttrpc_call_reply(TAKE_PTR(found->call), &a.base);
 }
 
+static void get_iptables(void *userdata, TtrpcCall *call, const void *input)
+{
+        Grpc__GetIPTablesResponse a = GRPC__GET_IPTABLES_RESPONSE__INIT;
+        const Grpc__GetIPTablesRequest *q = input;
+
+        note(userdata, "GetIPTables %d;", q->is_ipv6 ? 6 : 4);
+        a.data.data = (uint8_t *) (uintptr_t) (q->is_ipv6 ? "rules 6" : "rules 4");
+        a.data.len = 7;
+        answer(userdata, call, "GetIPTables", &a.base);
+}
+
+static void set_iptables(void *userdata, TtrpcCall *call, const void *input)
+{
+        Grpc__SetIPTablesResponse a = GRPC__SET_IPTABLES_RESPONSE__INIT;
+        const Grpc__SetIPTablesRequest *q = input;
+
+        note(userdata, "SetIPTables %d %.*s;", q->is_ipv6 ? 6 : 4, (int) q->data.len, (const char *) q->data.data);
+        a.data.data = (uint8_t *) (uintptr_t) "set";
+        a.data.len = 3;
+        answer(userdata, call, "SetIPTables", &a.base);
+}
+
 static void tty_win_resize(void *userdata, TtrpcCall *call, const void *input)
 {
         const Grpc__TtyWinResizeRequest *q = input;
@@ -216,6 +238,8 @@ static const TtrpcMethod methods[] = {
         { "CreateContainer", &kata__systemd__v1__create_container_request__descriptor, create_extended, EXTENSION },
         { "ExecProcess", &kata__systemd__v1__exec_process_request__descriptor, exec_extended, EXTENSION },
         { "UpdateContainer", &kata__systemd__v1__update_container_request__descriptor, update_extended, EXTENSION },
+        { "GetIPTables", &grpc__get_iptables_request__descriptor, get_iptables },
+        { "SetIPTables", &grpc__set_iptables_request__descriptor, set_iptables },
         { "CreateContainer", &grpc__create_container_request__descriptor, create_container },
         { "StartContainer", &grpc__start_container_request__descriptor, start_container },
         { "ExecProcess", &grpc__exec_process_request__descriptor, exec_process },

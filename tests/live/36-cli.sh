@@ -136,6 +136,7 @@ completes_in_bash() {
         mkdir -p /etc/kata/sandboxes
         touch /etc/kata/sandboxes/t-complete.conf
         assert_eq "$(offers kata-runtime console t-comp)" t-complete
+        assert_eq "$(offers kata-runtime iptables --sandbox-id t-comp)" t-complete
         rm /etc/kata/sandboxes/t-complete.conf
 }
 
