@@ -5,9 +5,11 @@
  */
 
 #include "agent/copy-file.h"
+#include "agent/kernel-modules.h"
 #include "agent/mountinfo.h"
 #include "agent/net-plan.h"
 #include "agent/pci-path.h"
+#include "agent/storage.h"
 #include "agent/termination-log.h"
 #include "basic/limits.h"
 #include "proto/pb-arena.h"
@@ -95,6 +97,43 @@ static void try_copy(PbArena *arena, const uint8_t *data, size_t n)
         assert(plan.offset + plan.n <= plan.size || plan.type != 0100000);
 }
 
+static void try_sandbox(PbArena *arena, const uint8_t *data, size_t n)
+{
+        _cleanup_free_ char *message = NULL;
+        Grpc__CreateSandboxRequest *q;
+
+        if (pb_unpack(&grpc__create_sandbox_request__descriptor, arena, data, n, &q) < 0)
+                return;
+        if (kernel_modules_check(q->kernel_modules, q->n_kernel_modules, &message) < 0)
+                assert(message);
+        for (size_t i = 0; i < MIN(q->n_storages, (size_t) STORAGES_MAX); i++) {
+                _cleanup_(storage_plan_done) StoragePlan plan = {};
+                _cleanup_free_ char *text = NULL;
+
+                if (storage_plan(q->storages[i], &plan, &text) < 0) {
+                        assert(text);
+                        continue;
+                }
+                assert(startswith(plan.target, STORAGE_ROOT "/") && !strstr(plan.target, "/.."));
+                assert(plan.kind == STORAGE_DIRECTORY || plan.fstype);
+                assert(plan.kind != STORAGE_OVERLAY || plan.lower.n > 0);
+                assert(!plan.upper == !plan.work && (!plan.upper || startswith(plan.upper, STORAGE_ROOT "/")));
+                assert(plan.n_pages == 0 || plan.page_size > 0);
+                assert(plan.kind != STORAGE_MOUNT || plan.source || plan.device.kind != 0);
+        }
+}
+
+static void try_index(const char *text)
+{
+        _cleanup_(strv_done) Strv paths = {};
+
+        if (kernel_modules_find(text, "dm-mod", &paths) < 0)
+                return;
+        assert(paths.n > 0 && paths.n <= MODULES_MAX);
+        for (size_t i = 0; i < paths.n; i++)
+                assert(paths.v[i][0] != '/' && !strstr(paths.v[i], ".."));
+}
+
 static void try_text(uint8_t kind, const uint8_t *data, size_t n)
 {
         _cleanup_free_ char *text = strndup((const char *) data, n);
@@ -116,7 +155,9 @@ static void try_text(uint8_t kind, const uint8_t *data, size_t n)
                         assert(s[0] == '/');
                         free(s);
                 }
-        } else {
+        } else if (kind == 8)
+                try_index(text);
+        else {
                 _cleanup_free_ char *out = termination_log_text((const char *) data, n);
 
                 assert(!out || utf8_is_valid(out, strlen(out)));
@@ -142,6 +183,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 break;
         case 3:
                 try_copy(&arena, data + 1, size - 1);
+                break;
+        case 7:
+                try_sandbox(&arena, data + 1, size - 1);
                 break;
         default:
                 try_text(data[0], data + 1, size - 1);

@@ -15,16 +15,17 @@
 
 typedef struct DeviceType {
         const char *name;
-        bool pci;               /* the id may be a PCI path */
+        GuestDevicePlace place; /* what the id may be, if there is no node */
 } DeviceType;
 
 static const DeviceType types[] = {
-        { "blk", true },
-        { "mmioblk", false },
-        { "nvdimm", false },
+        { "blk", GUEST_DEVICE_PCI },
+        { "mmioblk", GUEST_DEVICE_NODE },
+        { "scsi", GUEST_DEVICE_SCSI },
+        { "nvdimm", GUEST_DEVICE_NODE },
 };
 
-static const char *const type_names[] = { "blk", "mmioblk", "nvdimm", NULL };
+static const char *const type_names[] = { "blk", "mmioblk", "scsi", "nvdimm", NULL };
 
 const char *const *guest_device_types(void)
 {
@@ -50,16 +51,60 @@ static bool is_node_name(const char *path)
         return name && *name && *name != '.' && !strchr(name, '/') && strlen(name) <= NAME_MAX;
 }
 
+static const DeviceType *find_type(const char *name)
+{
+        for (size_t i = 0; i < ELEMENTSOF(types); i++)
+                if (streq(types[i].name, name))
+                        return &types[i];
+
+        return NULL;
+}
+
+static int set_node(const char *text, GuestDevice *ret)
+{
+        if (!is_node_name(text))
+                return -EINVAL;
+        ret->place = GUEST_DEVICE_NODE;
+        ret->node = strdup(text);
+        return ret->node ? 0 : -ENOMEM;
+}
+
+static int set_place(const DeviceType *type, const char *text, GuestDevice *ret)
+{
+        ret->place = type->place;
+        switch (type->place) {
+        case GUEST_DEVICE_PCI:
+                return pci_path_parse(text, &ret->pci);
+        case GUEST_DEVICE_SCSI:
+                return scsi_parse(text, &ret->scsi);
+        case GUEST_DEVICE_NODE:
+                break;
+        }
+        return -EINVAL;
+}
+
+int guest_device_parse(const char *type, const char *text, GuestDevice *ret)
+{
+        const DeviceType *t = find_type(type);
+        GuestDevice device = { .kind = S_IFBLK };
+        int r;
+
+        if (!t)
+                return -EINVAL;
+        r = *text == '/' ? set_node(text, &device) : set_place(t, text, &device);
+        if (r >= 0)
+                *ret = device;
+        return r;
+}
+
 static int plan_one(const Grpc__Device *d, GuestDevice *ret, char **reterr_message)
 {
-        const DeviceType *type = NULL;
+        const DeviceType *type = find_type(d->type);
+        int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(types); i++)
-                if (streq(types[i].name, d->type))
-                        type = &types[i];
         if (!type)
                 return error_setf(reterr_message, EOPNOTSUPP, "device '%s': type '%s' is not built into this agent, "
-                                  "which has blk, mmioblk and nvdimm", d->id, d->type);
+                                  "which has blk, mmioblk, scsi and nvdimm", d->id, d->type);
         if (d->n_options > 0)
                 return error_setf(reterr_message, EOPNOTSUPP, "device '%s': option '%s' is not supported", d->id,
                                   d->options[0]);
@@ -69,22 +114,22 @@ static int plan_one(const Grpc__Device *d, GuestDevice *ret, char **reterr_messa
 
         ret->kind = S_IFBLK;
         if (*d->vm_path) {
-                if (!is_node_name(d->vm_path))
-                        return error_setf(reterr_message, EINVAL, "device '%s': '%s' is not a node /dev/NAME", d->id,
+                r = set_node(d->vm_path, ret);
+                if (r == -EINVAL)
+                        return error_setf(reterr_message, r, "device '%s': '%s' is not a node /dev/NAME", d->id,
                                           d->vm_path);
-                ret->node = strdup(d->vm_path);
-                if (!ret->node)
-                        return -ENOMEM;
-        } else if (!type->pci)
+        } else if (type->place == GUEST_DEVICE_NODE)
                 return error_setf(reterr_message, EINVAL, "device '%s': a device of type %s needs vm_path", d->id,
                                   d->type);
         else {
-                int r = pci_path_parse(d->id, &ret->pci);
-
+                r = set_place(type, d->id, ret);
                 if (r < 0)
-                        return error_setf(reterr_message, r, "device '%s': neither vm_path nor a PCI path of the "
-                                          "root bus in the id", d->id);
+                        return error_setf(reterr_message, r, "device '%s': neither vm_path nor a %s in the id", d->id,
+                                          type->place == GUEST_DEVICE_PCI ? "PCI path of the root bus" :
+                                          "SCSI address ID:LUN");
         }
+        if (r < 0)
+                return r;
 
         if (*d->container_path) {
                 ret->container_path = strdup(d->container_path);
@@ -120,34 +165,53 @@ int guest_devices_plan(Grpc__Device *const *devices, size_t n, GuestDevices *ret
 
 /* --- where it is --- */
 
-/* -ENOENT while it is not there. */
-static int find_device(const GuestDevice *d, const char *root, struct stat *ret)
+/* Name of what is at a place. -ENOENT while nothing is there. */
+static int find_name(const GuestDevice *d, const char *root, char **ret)
 {
-        _cleanup_free_ char *name = NULL;
-        char path[PATH_MAX], sys[PATH_MAX];
+        char sys[PATH_MAX];
+
+        if (snprintf(sys, sizeof(sys), "%s/sys", root) >= (int) sizeof(sys))
+                return -ENAMETOOLONG;
+        return d->place == GUEST_DEVICE_PCI ? pci_path_find(sys, &d->pci, "block", ret) :
+                                              scsi_find(sys, &d->scsi, ret);
+}
+
+/* The same with its node, below root; ret_node may be NULL. */
+static int find_device(const GuestDevice *d, const char *root, struct stat *ret, char **ret_node)
+{
+        _cleanup_free_ char *name = NULL, *path = NULL;
         int r;
 
-        if (!d->node) {
-                if (snprintf(sys, sizeof(sys), "%s/sys", root) >= (int) sizeof(sys))
-                        return -ENAMETOOLONG;
-                r = pci_path_find(sys, &d->pci, "block", &name);
+        if (d->place != GUEST_DEVICE_NODE) {
+                r = find_name(d, root, &name);
                 if (r < 0)
                         return r;
         }
-        if (snprintf(path, sizeof(path), "%s%s%s", root, name ? "/dev/" : "", name ? name : d->node) >=
-            (int) sizeof(path))
-                return -ENAMETOOLONG;
+        if (asprintf(&path, "%s%s%s", root, name ? "/dev/" : "", name ? name : d->node) < 0) {
+                path = NULL;
+                return -ENOMEM;
+        }
         if (lstat(path, ret) < 0)
                 return negative_errno();
-        return (ret->st_mode & S_IFMT) == d->kind ? 0 : -ENOTBLK;
+        if ((ret->st_mode & S_IFMT) != d->kind)
+                return -ENOTBLK;
+        if (ret_node)
+                *ret_node = TAKE_PTR(path);
+        return 0;
 }
 
-static int wait_for_device(const GuestDevice *d, const char *root, usec_t end)
+static int wait_for_device(const GuestDevice *d, const char *root, usec_t end, char **ret_node)
 {
+        char sys[PATH_MAX];
+
+        if (d->place == GUEST_DEVICE_SCSI && snprintf(sys, sizeof(sys), "%s/sys", root) < (int) sizeof(sys))
+                /* What it says does not matter: the disk comes, or it does not. */
+                (void) scsi_scan(sys, &d->scsi);
+
         for (;;) {
                 struct timespec ts = { .tv_nsec = POLL_NSEC };
                 struct stat st;
-                int r = find_device(d, root, &st);
+                int r = find_device(d, root, &st, ret_node);
 
                 if (r != -ENOENT)
                         return r;
@@ -157,21 +221,32 @@ static int wait_for_device(const GuestDevice *d, const char *root, usec_t end)
         }
 }
 
-int device_node_wait(const char *path, mode_t kind, usec_t timeout)
-{
-        const GuestDevice d = { .node = (char *) (uintptr_t) path, .kind = kind };
-
-        return wait_for_device(&d, "", now_usec() + timeout);
-}
-
 static int device_error(const GuestDevice *d, int error, char **reterr_message)
 {
-        char text[PCI_PATH_HOPS_MAX * 5 + 1];
+        char text[PCI_PATH_HOPS_MAX * 5 + 16];
 
-        return error_setf(reterr_message, error, "%s%s: %s", d->node ? "" : "PCI path ",
-                          d->node ? d->node : pci_path_format(&d->pci, text),
+        switch (d->place) {
+        case GUEST_DEVICE_PCI:
+                strcpy(text, "PCI path ");
+                pci_path_format(&d->pci, text + strlen(text));
+                break;
+        case GUEST_DEVICE_SCSI:
+                snprintf(text, sizeof(text), "SCSI address %u:%u", d->scsi.id, d->scsi.lun);
+                break;
+        case GUEST_DEVICE_NODE:
+                break;
+        }
+        return error_setf(reterr_message, error, "%s: %s", d->place == GUEST_DEVICE_NODE ? d->node : text,
                           error == -ENODEV || error == -ENOENT ? "no such device has come" :
                           error == -ENOTBLK ? "is not a disk" : strerror(-error));
+}
+
+int guest_device_wait(const GuestDevice *device, const char *root, usec_t timeout, char **ret_node,
+                      char **reterr_message)
+{
+        int r = wait_for_device(device, root, now_usec() + timeout, ret_node);
+
+        return r < 0 ? device_error(device, r, reterr_message) : 0;
 }
 
 int guest_devices_wait(const GuestDevices *devices, const char *root, usec_t timeout, char **reterr_message)
@@ -179,7 +254,7 @@ int guest_devices_wait(const GuestDevices *devices, const char *root, usec_t tim
         usec_t end = now_usec() + timeout;
 
         for (size_t i = 0; i < devices->n; i++) {
-                int r = wait_for_device(&devices->items[i], root, end);
+                int r = wait_for_device(&devices->items[i], root, end, NULL);
 
                 if (r < 0)
                         return device_error(&devices->items[i], r, reterr_message);
@@ -246,7 +321,7 @@ int guest_devices_apply(const GuestDevices *devices, const char *root, Grpc__Spe
 
                 if (!d->container_path)
                         continue;
-                r = find_device(d, root, &st);
+                r = find_device(d, root, &st, NULL);
                 if (r < 0)
                         return device_error(d, r, reterr_message);
                 r = renumber_device(d, &st, spec->linux, &map[n++], reterr_message);

@@ -10,8 +10,8 @@
  *      wait    until every device has its node; sleeps, so it runs in a worker (worker.h)
  *      apply   replaces the host's numbers in the specification by the guest's
  *
- * Types: "mmioblk" and "nvdimm" name their node in vm_path; "blk" does so, or has a PCI path
- * (pci-path.h) in its id. Passed-through devices (vfio-*) and those of s390 are refused by name.
+ * Types: "mmioblk" and "nvdimm" name their node in vm_path; "blk" does so, or has a PCI path (pci-path.h) in its id;
+ * "scsi" has a place on the bus (scsi.h) there. Passed-through devices (vfio-*) and those of s390 are refused by name.
  *
  * The request is the host's. sysfs is the guest kernel's; nothing of the tenant is looked at.
  */
@@ -19,12 +19,21 @@
 #include <sys/types.h>
 
 #include "agent/pci-path.h"
+#include "agent/scsi.h"
 #include "basic/parse.h"
 #include "proto/agent.pb-c.h"
 
+typedef enum GuestDevicePlace {
+        GUEST_DEVICE_NODE,
+        GUEST_DEVICE_PCI,
+        GUEST_DEVICE_SCSI,
+} GuestDevicePlace;
+
 typedef struct GuestDevice {
-        char *node;                     /* "/dev/NAME"; NULL: pci says it */
+        GuestDevicePlace place;
+        char *node;                     /* "/dev/NAME" */
         PciPath pci;
+        ScsiAddress scsi;
         char *container_path;           /* NULL: only waited for */
         mode_t kind;                    /* S_IFBLK or S_IFCHR */
 } GuestDevice;
@@ -51,5 +60,11 @@ int guest_devices_wait(const GuestDevices *devices, const char *root, usec_t tim
  */
 int guest_devices_apply(const GuestDevices *devices, const char *root, Grpc__Spec *spec, char **reterr_message);
 
-/* Waits for one node of that kind: -ENODEV, or -ENOTBLK if something else has the name. */
-int device_node_wait(const char *path, mode_t kind, usec_t timeout);
+/*
+ * One device for another purpose: text is "/dev/NAME" or, as far as the type says so, a place. -EINVAL for anything
+ * else, without a text. device is of the caller's, who frees node.
+ */
+int guest_device_parse(const char *type, const char *text, GuestDevice *ret);
+/* Waits for it: *ret_node is its node then, as a new string. Errors as guest_devices_wait(). */
+int guest_device_wait(const GuestDevice *device, const char *root, usec_t timeout, char **ret_node,
+                      char **reterr_message);

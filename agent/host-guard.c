@@ -4,6 +4,7 @@
 #include "agent/host-guard.h"
 
 #include "basic/error.h"
+#include "proto/extension.pb-c.h"
 
 typedef enum Reach {
         REACH_SANDBOX,          /* reads, or changes only what the agent has made */
@@ -52,7 +53,7 @@ static const struct {
         /* Ends the agent, which is all that there is of the sandbox. */
         { "DestroySandbox", REACH_SANDBOX, NULL },
 
-        /* In cgroups below the agent's own, and with the namespaces that the agent has. */
+        /* In cgroups below the agent's own, and with the namespaces that the agent has; but see check_container(). */
         { "CreateContainer", REACH_SANDBOX, NULL },
         { "StartContainer", REACH_SANDBOX, NULL },
         { "RemoveContainer", REACH_SANDBOX, NULL },
@@ -80,6 +81,34 @@ static int refuse(const char *method, const char *what, Reach reach, char **rete
                           ": without root it has no namespaces to keep it from there");
 }
 
+/* What some of them take is the machine's, whatever namespaces there are. */
+static int check_storages(const char *method, Grpc__Storage *const *storages, size_t n, char **reterr_message)
+{
+        for (size_t i = 0; i < n; i++) {
+                if (streq(storages[i]->driver, "scsi"))
+                        return refuse(method, "the SCSI disks", REACH_MACHINE, reterr_message);
+                if (streq(storages[i]->fstype, "hugetlbfs"))
+                        return refuse(method, "the huge pages", REACH_MACHINE, reterr_message);
+        }
+        return 0;
+}
+
+static int check_container(const void *input, char **reterr_message)
+{
+        static const char method[] = "CreateContainer";
+        const ProtobufCMessage *message = input;
+        const Grpc__CreateContainerRequest *q = input;
+
+        if (message && message->descriptor == &kata__systemd__v1__create_container_request__descriptor)
+                q = ((const Kata__Systemd__V1__CreateContainerRequest *) input)->request;
+        if (!q)
+                return 0;
+        for (size_t i = 0; i < q->n_devices; i++)
+                if (streq(q->devices[i]->type, "scsi"))
+                        return refuse(method, "the SCSI disks", REACH_MACHINE, reterr_message);
+        return check_storages(method, q->storages, q->n_storages, reterr_message);
+}
+
 static int check_sandbox(const SandboxPlace *place, const Grpc__CreateSandboxRequest *input,
                          char **reterr_message)
 {
@@ -88,7 +117,7 @@ static int check_sandbox(const SandboxPlace *place, const Grpc__CreateSandboxReq
         if (input->n_kernel_modules > 0)
                 return refuse(method, "kernel modules", REACH_MACHINE, reterr_message);
         if (!place->unprivileged)
-                return 0;
+                return check_storages(method, input->storages, input->n_storages, reterr_message);
         if (*input->hostname)
                 return refuse(method, "the host name", REACH_MOUNTS, reterr_message);
         if (input->n_dns > 0)
@@ -113,5 +142,7 @@ int host_guard(const SandboxPlace *place, const char *method, const void *input,
 
         if (table[i].reach == REACH_MACHINE || (table[i].reach != REACH_SANDBOX && place->unprivileged))
                 return refuse(method, table[i].what, table[i].reach, reterr_message);
+        if (streq(method, "CreateContainer"))
+                return check_container(input, reterr_message);
         return streq(method, "CreateSandbox") ? check_sandbox(place, input, reterr_message) : 0;
 }

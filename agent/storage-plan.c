@@ -4,18 +4,12 @@
 #include <sys/mount.h>
 
 #include "agent/confined-path.h"
-#include "agent/storage.h"
+#include "agent/storage-driver.h"
 #include "basic/error.h"
 #include "basic/limits.h"
-#include "basic/strv.h"
 
 #define OPTIONS_MAX 64U
 #define DATA_MAX 2048U
-
-typedef struct Driver {
-        const char *name;
-        int (*plan)(const Grpc__Storage *storage, StoragePlan *plan, char **reterr_message);
-} Driver;
 
 static const struct {
         const char *name;
@@ -31,43 +25,64 @@ static const struct {
         { "defaults", 0, 0 },
 };
 
-/* Options that are no mount option of a file system but a wish to the agent. */
-static const char *const refused_options[] = {
-        "bind", "rbind", "remount", "move", "fsgid=", "X-kata.", "io.katacontainers.",
-};
+/* Words that are no option of a file system but a wish to whoever mounts it. */
+static const char *const refused_options[] = { "bind", "rbind", "remount", "move", "rro" };
+static const char *const refused_prefixes[] = { "fsgid=", "X-kata.", "io.katacontainers." };
 
-static int add_option(StoragePlan *plan, Strv *data, const char *option, char **reterr_message)
+static int not_supported(const StoragePlan *plan, const char *what, const char *option, char **reterr_message)
 {
+        /* Without the value, which may be a secret. */
+        return error_setf(reterr_message, EOPNOTSUPP, "storage for %s: %s '%.*s' is not supported", plan->target, what,
+                          (int) strcspn(option, "="), option);
+}
+
+static int add_option(StoragePlan *plan, const StorageDriver *driver, Strv *data, const char *option,
+                      char **reterr_message)
+{
+        int r = driver->option ? driver->option(plan, option, reterr_message) : 0;
+
+        if (r != 0)
+                return r < 0 ? r : 0;
+
         for (size_t i = 0; i < ELEMENTSOF(flag_names); i++)
                 if (streq(option, flag_names[i].name)) {
                         plan->flags = (plan->flags | flag_names[i].set) & ~flag_names[i].clear;
                         return 0;
                 }
-
         for (size_t i = 0; i < ELEMENTSOF(refused_options); i++)
-                if (startswith(option, refused_options[i]))
-                        return error_setf(reterr_message, EOPNOTSUPP, "storage for %s: option '%s' is "
-                                          "not supported", plan->target, option);
+                if (streq(option, refused_options[i]))
+                        return not_supported(plan, "option", option, reterr_message);
+        for (size_t i = 0; i < ELEMENTSOF(refused_prefixes); i++)
+                if (startswith(option, refused_prefixes[i]))
+                        return not_supported(plan, "option", option, reterr_message);
 
-        /* A comma would start another option of the file system. overlayfs paths may have one, escaped. */
+        /* A comma would start another option of the file system. */
         if (strchr(option, ',') || !*option)
-                return error_setf(reterr_message, EINVAL, "storage for %s: invalid option '%s'",
-                                  plan->target, option);
-
+                return storage_invalid_option(plan, option, reterr_message);
+        if (plan->kind == STORAGE_DIRECTORY || plan->kind == STORAGE_BIND || plan->kind == STORAGE_WATCH)
+                return not_supported(plan, "option", option, reterr_message);
         return strv_add(data, option);
 }
 
-static int plan_options(const Grpc__Storage *storage, StoragePlan *plan, char **reterr_message)
+static int plan_options(const Grpc__Storage *storage, const StorageDriver *driver, StoragePlan *plan,
+                        char **reterr_message)
 {
         _cleanup_(strv_done) Strv data = {};
         int r;
 
-        if (storage->n_options > OPTIONS_MAX)
+        if (storage->n_options > OPTIONS_MAX || storage->n_driver_options > OPTIONS_MAX)
                 return error_setf(reterr_message, E2BIG, "storage for %s: more than %u options",
                                   plan->target, OPTIONS_MAX);
 
+        for (size_t i = 0; i < storage->n_driver_options; i++) {
+                const char *option = storage->driver_options[i];
+
+                r = driver->driver_option ? driver->driver_option(plan, option, reterr_message) : 0;
+                if (r <= 0)
+                        return r < 0 ? r : not_supported(plan, "driver option", option, reterr_message);
+        }
         for (size_t i = 0; i < storage->n_options; i++) {
-                r = add_option(plan, &data, storage->options[i], reterr_message);
+                r = add_option(plan, driver, &data, storage->options[i], reterr_message);
                 if (r < 0)
                         return r;
         }
@@ -81,89 +96,30 @@ static int plan_options(const Grpc__Storage *storage, StoragePlan *plan, char **
         return 0;
 }
 
-static int plan_names(const char *source, const char *fstype, StoragePlan *plan)
+static int plan_group(const Grpc__Storage *storage, StoragePlan *plan, char **reterr_message)
 {
-        plan->source = strdup(source);
-        plan->fstype = strdup(fstype);
-        return plan->source && plan->fstype ? 0 : -ENOMEM;
-}
+        const Grpc__FSGroup *group = storage->fs_group;
 
-static int plan_virtiofs(const Grpc__Storage *storage, StoragePlan *plan, char **reterr_message)
-{
-        if (!streq(storage->fstype, "virtiofs"))
-                return error_setf(reterr_message, EINVAL, "storage for %s: driver virtio-fs needs file "
-                                  "system type virtiofs, not '%s'", plan->target, storage->fstype);
-        if (isempty(storage->source) || strlen(storage->source) > VIRTIOFS_TAG_MAX)
-                return error_setf(reterr_message, EINVAL, "storage for %s: invalid virtio-fs tag",
-                                  plan->target);
+        if (!group)
+                return 0;
+        if (group->group_id == UINT32_MAX || (group->group_change_policy != TYPES__FSGROUP_CHANGE_POLICY__Always &&
+                                              group->group_change_policy !=
+                                                      TYPES__FSGROUP_CHANGE_POLICY__OnRootMismatch))
+                return error_setf(reterr_message, EINVAL, "storage for %s: invalid fs_group", plan->target);
 
-        return plan_names(storage->source, "virtiofs", plan);
-}
-
-static int plan_ephemeral(const Grpc__Storage *storage, StoragePlan *plan, char **reterr_message)
-{
-        if (!streq(storage->fstype, "tmpfs"))
-                return error_setf(reterr_message, EOPNOTSUPP, "storage for %s: driver ephemeral with file "
-                                  "system type '%s' is not supported", plan->target, storage->fstype);
-
-        return plan_names(isempty(storage->source) ? "tmpfs" : storage->source, "tmpfs", plan);
-}
-
-static int plan_block(const Grpc__Storage *storage, StoragePlan *plan, char **reterr_message)
-{
-        const char *name = startswith(storage->source, "/dev/");
-
-        if (!name || !*name || strchr(name, '/') || *name == '.')
-                return error_setf(reterr_message, EOPNOTSUPP, "storage for %s: source '%s' is not a "
-                                  "device node /dev/NAME", plan->target, storage->source);
-        if (isempty(storage->fstype) || streq(storage->fstype, "bind"))
-                return error_setf(reterr_message, EINVAL, "storage for %s: no file system type",
-                                  plan->target);
-
-        plan->wait_for_source = true;
-        return plan_names(storage->source, storage->fstype, plan);
-}
-
-static int plan_local(const Grpc__Storage *storage, StoragePlan *plan, char **reterr_message)
-{
-        plan->mode = 0755;
-        for (size_t i = 0; i < storage->n_options; i++) {
-                const char *mode = startswith(storage->options[i], "mode=");
-                char *end;
-
-                if (!mode || *mode < '0' || *mode > '7')
-                        return error_setf(reterr_message, EOPNOTSUPP, "storage for %s: option '%s' is "
-                                          "not supported", plan->target, storage->options[i]);
-                plan->mode = (uint32_t) strtoul(mode, &end, 8);
-                if (*end || plan->mode > 07777)
-                        return error_setf(reterr_message, EINVAL, "storage for %s: invalid option '%s'",
-                                          plan->target, storage->options[i]);
-        }
-
+        plan->group = (FsGroup) {
+                .gid = group->group_id,
+                .on_mismatch = group->group_change_policy == TYPES__FSGROUP_CHANGE_POLICY__OnRootMismatch,
+        };
+        /* As in Kubernetes: nothing of a read-only volume is changed. */
+        plan->has_group = !(plan->flags & MS_RDONLY);
         return 0;
-}
-
-static const Driver drivers[] = {
-        { "virtio-fs", plan_virtiofs },
-        { "ephemeral", plan_ephemeral },
-        { "local", plan_local },
-        { "blk", plan_block },
-        { "mmioblk", plan_block },
-};
-
-static const char *const driver_names[] = {
-        "virtio-fs", "ephemeral", "local", "blk", "mmioblk", NULL,
-};
-
-const char *const *storage_drivers(void)
-{
-        return driver_names;
 }
 
 int storage_plan(const Grpc__Storage *storage, StoragePlan *ret, char **reterr_message)
 {
         _cleanup_(storage_plan_done) StoragePlan plan = { .mode = 0755, .shared = storage->shared };
-        const Driver *driver = NULL;
+        const StorageDriver *driver;
         int r;
 
         r = confined_normalize(storage->mount_point, STORAGE_ROOT, &plan.target);
@@ -173,28 +129,20 @@ int storage_plan(const Grpc__Storage *storage, StoragePlan *ret, char **reterr_m
         if (r < 0)
                 return r;
 
-        for (size_t i = 0; i < ELEMENTSOF(drivers); i++)
-                if (streq(storage->driver, drivers[i].name))
-                        driver = &drivers[i];
+        driver = storage_driver_find(storage->driver);
         if (!driver)
                 return error_setf(reterr_message, EOPNOTSUPP, "storage for %s: driver '%s' is not "
                                   "supported", plan.target, storage->driver);
-        if (storage->n_driver_options > 0)
-                return error_setf(reterr_message, EOPNOTSUPP, "storage for %s: driver option '%s' is not "
-                                  "supported", plan.target, storage->driver_options[0]);
-        if (storage->fs_group)
-                return error_setf(reterr_message, EOPNOTSUPP, "storage for %s: fs_group is not supported",
-                                  plan.target);
 
         r = driver->plan(storage, &plan, reterr_message);
+        if (r >= 0)
+                r = plan_options(storage, driver, &plan, reterr_message);
+        if (r >= 0 && driver->finish)
+                r = driver->finish(&plan, reterr_message);
+        if (r >= 0)
+                r = plan_group(storage, &plan, reterr_message);
         if (r < 0)
                 return r;
-
-        if (plan.fstype) {
-                r = plan_options(storage, &plan, reterr_message);
-                if (r < 0)
-                        return r;
-        }
 
         *ret = plan;
         plan = (StoragePlan) {};
@@ -206,6 +154,12 @@ void storage_plan_done(StoragePlan *plan)
         free(plan->target);
         free(plan->source);
         free(plan->fstype);
+        free(plan->device.node);
         free(plan->data);
+        strv_done(&plan->lower);
+        free(plan->upper);
+        free(plan->work);
+        free(plan->scratch);
+        strv_done(&plan->directories);
         *plan = (StoragePlan) {};
 }

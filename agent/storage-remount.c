@@ -44,6 +44,9 @@ static int plan_one(const StorageTable *table, const Grpc__Storage *storage, Sto
         if (!mounted->fstype || !streq(mounted->fstype, "tmpfs"))
                 return error_setf(reterr_message, EINVAL, "%s is no memory file system", plan.target);
 
+        if (plan.has_group)
+                return error_setf(reterr_message, EOPNOTSUPP, "%s: fs_group of a mount can not be updated",
+                                  plan.target);
         plan.flags |= mounted->flags;
         *ret = plan;
         plan = (StoragePlan) {};
@@ -93,7 +96,9 @@ static int remount_one(const StoragePlan *plan)
         if (st.f_type != TMPFS_MAGIC)
                 return -EINVAL;
         snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        return mount(NULL, path, NULL, MS_REMOUNT | plan->flags, plan->data) < 0 ? negative_errno() : 0;
+        if (mount(NULL, path, NULL, MS_REMOUNT | plan->flags, plan->data) < 0)
+                return negative_errno();
+        return plan->has_fsgid ? fs_group_set_directory(fd, plan->fsgid) : 0;
 }
 
 int remount_apply(const RemountPlan *plan, char **reterr_message)

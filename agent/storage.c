@@ -6,24 +6,22 @@
 
 #include "agent/storage.h"
 
-#include <fcntl.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
+#include <inttypes.h>
 
-#include "agent/confined-path.h"
-#include "agent/guest-devices.h"
+#include "agent/storage-mount.h"
 #include "agent/worker.h"
 #include "basic/error.h"
-#include "basic/fd.h"
 #include "basic/limits.h"
 #include "basic/log.h"
 #include "basic/strv.h"
 
 #define MOUNT_TIMEOUT (30 * USEC_PER_SEC)
 #define UNMOUNT_TIMEOUT (5 * USEC_PER_SEC)
-#define DEVICE_WAIT_USEC (3 * USEC_PER_SEC)
+/* As often as Kata's agent looks. */
+#define FOLLOW_USEC (2 * USEC_PER_SEC)
+#define FOLLOW_TIMEOUT (30 * USEC_PER_SEC)
+/* Left for taking back what was mounted. */
+#define MOUNT_MARGIN (5 * USEC_PER_SEC)
 
 typedef struct Entry {
         struct Entry *next;     /* newest first: the order in which to unmount */
@@ -45,6 +43,10 @@ typedef struct Job {
 struct StorageTable {
         Loop *loop;
         Entry *entries;
+        uint64_t n_scratch;     /* names that were given: each once */
+        LoopSource *follow_timer;       /* NULL: nothing has to be followed */
+        Worker *follower;
+        int follow_error;
 };
 
 int storage_table_new(StorageTable **ret, Loop *loop)
@@ -78,6 +80,8 @@ StorageTable *storage_table_free(StorageTable *table)
 
         while (table->entries)
                 entry_free(table, table->entries);
+        worker_cancel(table->follower);
+        loop_source_free(table->follow_timer);
         free(table);
         return NULL;
 }
@@ -118,50 +122,17 @@ static Job *job_free(Job *job)
 
 DEFINE_CLEANUP_FUNC(Job *, job_free)
 
-static int worker_mount_one(const StoragePlan *plan, char **reterr_message)
-{
-        _cleanup_close_ int fd = -EBADF;
-        char path[32];
-        int r;
-
-        fd = confined_make_dirs(AT_FDCWD, plan->target, (mode_t) plan->mode, NULL);
-        if (fd < 0)
-                return error_setf(reterr_message, fd, "mount point %s: %s", plan->target, strerror(-fd));
-        if (!plan->fstype)
-                return 0;
-
-        if (plan->wait_for_source) {
-                r = device_node_wait(plan->source, S_IFBLK, DEVICE_WAIT_USEC);
-                if (r < 0)
-                        return error_setf(reterr_message, r, "%s for %s: %s", plan->source, plan->target,
-                                          strerror(-r));
-        }
-
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        if (mount(plan->source, path, plan->fstype, plan->flags, plan->data) < 0)
-                return error_setf(reterr_message, errno, "mounting %s '%s' on %s: %s", plan->fstype,
-                                  plan->source, plan->target, strerror(errno));
-        return 0;
-}
-
-static int worker_unmount_one(const StoragePlan *plan)
-{
-        if (!plan->fstype)
-                return rm_rf(plan->target);
-
-        return umount2(plan->target, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? negative_errno() : 0;
-}
-
 static int worker_mount(void *userdata, char **reterr_message)
 {
+        usec_t end = now_usec() + MOUNT_TIMEOUT - MOUNT_MARGIN;
         const Job *job = userdata;
 
         for (size_t i = 0; i < job->n_entries; i++) {
-                int r = worker_mount_one(&job->entries[i]->plan, reterr_message);
+                int r = storage_mount(&job->entries[i]->plan, end, reterr_message);
 
                 if (r < 0) {
                         while (i > 0)
-                                (void) worker_unmount_one(&job->entries[--i]->plan);
+                                (void) storage_unmount(&job->entries[--i]->plan);
                         return r;
                 }
         }
@@ -175,7 +146,7 @@ static int worker_unmount(void *userdata, char **reterr_message)
         int r = 0;
 
         for (size_t i = 0; i < job->n_entries; i++) {
-                int q = worker_unmount_one(&job->entries[i]->plan);
+                int q = storage_unmount(&job->entries[i]->plan);
 
                 if (q < 0 && q != -ENOENT && q != -EINVAL)
                         r = error_setf(reterr_message, q, "unmounting %s: %s",
@@ -183,6 +154,62 @@ static int worker_unmount(void *userdata, char **reterr_message)
         }
 
         return r;
+}
+
+/* --- copies that follow --- */
+
+/* All that are to be followed: the worker's copy of the table. */
+static int worker_follow(void *userdata, char **reterr_message)
+{
+        const StorageTable *table = userdata;
+        int r = 0;
+
+        for (const Entry *e = table->entries; e; e = e->next) {
+                int q = e->plan.kind == STORAGE_WATCH && !e->pending ? storage_follow(&e->plan, reterr_message) : 0;
+
+                r = q < 0 ? q : r;
+        }
+        return r;
+}
+
+static bool follows_something(const StorageTable *table)
+{
+        for (const Entry *e = table->entries; e; e = e->next)
+                if (e->plan.kind == STORAGE_WATCH)
+                        return true;
+
+        return false;
+}
+
+static void on_followed(int error, const char *message, void *userdata)
+{
+        StorageTable *table = userdata;
+
+        table->follower = NULL;
+        /* Once for each reason, not every two seconds. */
+        if (error < 0 && error != table->follow_error)
+                log_warning("%s", error_text(message, error));
+        table->follow_error = error;
+        (void) loop_source_set_time(table->follow_timer, now_usec() + FOLLOW_USEC);
+}
+
+static void on_follow_time(LoopSource *source, void *userdata)
+{
+        StorageTable *table = userdata;
+
+        if (!follows_something(table)) {
+                table->follow_timer = loop_source_free(table->follow_timer);
+                return;
+        }
+        if (worker_start(&table->follower, table->loop, worker_follow, table, FOLLOW_TIMEOUT, on_followed, table) < 0)
+                (void) loop_source_set_time(source, now_usec() + FOLLOW_USEC);
+}
+
+static void start_following(StorageTable *table)
+{
+        if (!table->follow_timer && follows_something(table) &&
+            loop_add_time(table->loop, &table->follow_timer, now_usec() + FOLLOW_USEC, on_follow_time, table) < 0)
+                log_oom();
 }
 
 static void on_mounted(int error, const char *message, void *userdata)
@@ -205,6 +232,7 @@ static void on_mounted(int error, const char *message, void *userdata)
                         entry_free(table, job->entries[i]);
         }
 
+        start_following(table);
         job->done(error, message, job->userdata);
 }
 
@@ -269,6 +297,20 @@ static int job_new(Job **ret, StorageTable *table, const char *holder, size_t n,
         return 0;
 }
 
+static int name_scratch(StorageTable *table, StoragePlan *plan)
+{
+        if (!plan->wants_scratch)
+                return 0;
+
+        if (asprintf(&plan->scratch, STORAGE_ROOT "/sandbox/overlay-%" PRIu64, ++table->n_scratch) < 0)
+                plan->scratch = NULL;
+        else if (asprintf(&plan->upper, "%s/upper", plan->scratch) < 0)
+                plan->upper = NULL;
+        else if (asprintf(&plan->work, "%s/work", plan->scratch) < 0)
+                plan->work = NULL;
+        return plan->work ? 0 : -ENOMEM;
+}
+
 static int add_storage(Job *job, const Grpc__Storage *storage, char **reterr_message)
 {
         _cleanup_(storage_plan_done) StoragePlan plan = {};
@@ -288,6 +330,9 @@ static int add_storage(Job *job, const Grpc__Storage *storage, char **reterr_mes
                 return error_setf(reterr_message, EBUSY, "%s is being mounted or unmounted by another "
                                   "request", plan.target);
         if (!entry) {
+                r = name_scratch(table, &plan);
+                if (r < 0)
+                        return r;
                 entry = new0(Entry, 1);
                 if (!entry)
                         return -ENOMEM;

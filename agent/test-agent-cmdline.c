@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests of the agent's keys on the kernel command line, and of storage requests. */
+/* Tests of the agent's keys on the kernel command line. */
 
 #include <sys/mount.h>
 #include <syslog.h>
@@ -133,81 +133,6 @@ TEST(refused)
         memset(big, 'a', sizeof(big) - 1);
         big[sizeof(big) - 1] = '\0';
         check_error(big, "longer than");
-}
-
-static Grpc__Storage storage(const char *driver, const char *source, const char *fstype, const char *target)
-{
-        Grpc__Storage s = GRPC__STORAGE__INIT;
-
-        s.driver = (char *) (uintptr_t) driver;
-        s.source = (char *) (uintptr_t) source;
-        s.fstype = (char *) (uintptr_t) fstype;
-        s.mount_point = (char *) (uintptr_t) target;
-        return s;
-}
-
-static void refuse_storage(const Grpc__Storage *s, int error, const char *part)
-{
-        _cleanup_free_ char *message = NULL;
-        StoragePlan plan;
-
-        ASSERT_EQ(storage_plan(s, &plan, &message), -error);
-        ASSERT_CONTAINS(message, part);
-}
-
-TEST(storages)
-{
-        char nodev[] = "nodev", size[] = "size=1048576", mode[] = "mode=0777", bind[] = "bind";
-        char comma[] = "size=1,uid=0";
-        char *options[] = { nodev, size }, *local[] = { mode }, *bad[] = { bind }, *two[] = { comma };
-        StoragePlan plan;
-        Grpc__Storage s;
-
-        s = storage("virtio-fs", "kataShared", "virtiofs", "/run/kata-containers/shared/containers/");
-        ASSERT_OK(storage_plan(&s, &plan, NULL));
-        ASSERT_STREQ(plan.target, "/run/kata-containers/shared/containers");
-        ASSERT_STREQ(plan.source, "kataShared");
-        storage_plan_done(&plan);
-
-        s = storage("ephemeral", "shm", "tmpfs", "/run/kata-containers/sandbox/shm");
-        s.options = options;
-        s.n_options = 2;
-        ASSERT_OK(storage_plan(&s, &plan, NULL));
-        ASSERT_EQ(plan.flags, MS_NODEV);
-        ASSERT_STREQ(plan.data, "size=1048576");
-        storage_plan_done(&plan);
-        s.options = bad;
-        s.n_options = 1;
-        refuse_storage(&s, EOPNOTSUPP, "'bind'");
-        s.options = two;
-        refuse_storage(&s, EINVAL, "invalid option");
-        s.n_options = 0;
-        s.n_driver_options = 1;
-        s.driver_options = local;
-        refuse_storage(&s, EOPNOTSUPP, "driver option 'mode=0777'");
-
-        s = storage("local", "local", "local", "/run/kata-containers/x/y");
-        s.options = local;
-        s.n_options = 1;
-        ASSERT_OK(storage_plan(&s, &plan, NULL));
-        ASSERT_EQ(plan.mode, 0777);
-        ASSERT_NULL(plan.fstype);
-        storage_plan_done(&plan);
-
-        s = storage("9p", "kataShared", "9p", "/run/kata-containers/x");
-        refuse_storage(&s, EOPNOTSUPP, "driver '9p'");
-        s = storage("ephemeral", "x", "hugetlbfs", "/run/kata-containers/x");
-        refuse_storage(&s, EOPNOTSUPP, "hugetlbfs");
-        s = storage("blk", "02/03", "ext4", "/run/kata-containers/x");
-        refuse_storage(&s, EOPNOTSUPP, "'02/03'");
-        s = storage("mmioblk", "/dev/../x", "ext4", "/run/kata-containers/x");
-        refuse_storage(&s, EOPNOTSUPP, "device node");
-        for (const char *const *p = (const char *const[]) {
-                     "", "/", "/run/kata-containers", "/run/kata-containers/", "/run/kata-containers/../x",
-                     "/run/kata-containers/a//b", "/run/kata-containers/./b", "/etc", NULL }; *p; p++) {
-                s = storage("ephemeral", "x", "tmpfs", *p);
-                refuse_storage(&s, EINVAL, "not a path below");
-        }
 }
 
 DEFINE_TEST_MAIN

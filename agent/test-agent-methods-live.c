@@ -5,7 +5,9 @@
  */
 
 #include <fcntl.h>
+#include <linux/loop.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -17,19 +19,51 @@
 #define VOLUME "/run/kata-containers/sandbox/v"
 #define SHARE "/run/kata-containers/shared/containers"
 
-/* Storage { driver 1, source 3, fstype 4, options 5, mount_point 6 } as field of a request. */
-static size_t put_storage(uint8_t *p, unsigned field, const char *mount_point, const char *const *options)
+typedef struct TestStorage {
+        const char *driver, *source, *fstype, *mount_point, *options[4], *driver_option;
+        const uint8_t *group;   /* three bytes */
+} TestStorage;
+
+/*
+ * Storage { driver 1, driver_options 2, source 3, fstype 4, options 5, mount_point 6, fs_group 7 } as field of a
+ * request.
+ */
+static size_t put_any(uint8_t *p, unsigned field, const TestStorage *s)
 {
-        uint8_t storage[256];
+        uint8_t storage[512];
         size_t n = 0;
 
-        n += put_field(storage + n, 1, "ephemeral", 9);
-        n += put_field(storage + n, 3, "shm", 3);
-        n += put_field(storage + n, 4, "tmpfs", 5);
-        for (; *options; options++)
-                n += put_field(storage + n, 5, *options, strlen(*options));
-        n += put_field(storage + n, 6, mount_point, strlen(mount_point));
+        n += put_field(storage + n, 1, s->driver, strlen(s->driver));
+        if (s->driver_option)
+                n += put_field(storage + n, 2, s->driver_option, strlen(s->driver_option));
+        n += put_field(storage + n, 3, s->source, strlen(s->source));
+        n += put_field(storage + n, 4, s->fstype, strlen(s->fstype));
+        for (size_t i = 0; i < ELEMENTSOF(s->options) && s->options[i]; i++)
+                n += put_field(storage + n, 5, s->options[i], strlen(s->options[i]));
+        n += put_field(storage + n, 6, s->mount_point, strlen(s->mount_point));
+        if (s->group)
+                n += put_field(storage + n, 7, s->group, 3);
         return put_field(p, field, storage, n);
+}
+
+static size_t put_storage(uint8_t *p, unsigned field, const char *mount_point, const char *const *options)
+{
+        TestStorage s = { .driver = "ephemeral", .source = "shm", .fstype = "tmpfs", .mount_point = mount_point };
+
+        for (size_t i = 0; options[i]; i++)
+                s.options[i] = options[i];
+        return put_any(p, field, &s);
+}
+
+/* CreateSandbox { storages 3 } */
+static int create_with(const TestStorage *storages, size_t n)
+{
+        uint8_t request[4096];
+        size_t k = 0;
+
+        for (size_t i = 0; i < n; i++)
+                k += put_any(request + k, 3, &storages[i]);
+        return take_answer(send_call("CreateSandbox", request, k));
 }
 
 static int update_mount(const char *option)
@@ -101,6 +135,221 @@ TEST(storages_do_not_follow_symlinks)
         ASSERT_FALSE(st.f_flag & ST_NOSUID);
         ASSERT_OK(statvfs("/run/elsewhere", &st));
         ASSERT_FALSE(st.f_flag & ST_NOSUID);
+}
+
+static bool is_mounted(const char *path)
+{
+        _cleanup_free_ char *text = NULL;
+        char wanted[256];
+
+        snprintf(wanted, sizeof(wanted), " %s ", path);
+        ASSERT_OK(read_file_at(AT_FDCWD, "/proc/self/mountinfo", 1 << 20, &text, NULL));
+        return strstr(text, wanted);
+}
+
+static void put_text(const char *path, const char *text)
+{
+        char parent[256];
+
+        snprintf(parent, sizeof(parent), "%s", path);
+        *strrchr(parent, '/') = '\0';
+        ASSERT_OK(mkdir_p(parent, 0755));
+        ASSERT_OK(write_file_atomic(path, text, strlen(text), 0644));
+}
+
+#define ROOT "/run/kata-containers"
+
+TEST(layers_and_bind_mounts)
+{
+        static const TestStorage storages[] = {
+                { "overlayfs", "none", "overlay", ROOT "/c/rw",
+                  { "lowerdir=" ROOT "/low/a:" ROOT "/low/b", "io.katacontainers.fs-opt.overlay-rw" } },
+                { "overlayfs", "none", "overlay", ROOT "/c/up",
+                  { "lowerdir=" ROOT "/low/a", "upperdir=" ROOT "/dir/up", "workdir=" ROOT "/dir/work" },
+                  "io.katacontainers.volume.overlayfs.create_directory=" ROOT "/dir/up" },
+                { "virtio-fs", ROOT "/low/a", "bind", ROOT "/c/bind", { "rbind", "ro" } },
+                { "virtio-fs", ROOT "/low/b/two", "bind", ROOT "/c/file", { "bind" } },
+        };
+        struct stat st;
+
+        put_text(ROOT "/low/a/one", "1");
+        put_text(ROOT "/low/b/two", "2");
+        ASSERT_OK(mkdir_p(ROOT "/dir/work", 0755));
+        start();
+        if (create_with(storages, ELEMENTSOF(storages)) != 0)
+                TEST_FAIL("%s", reply_text);
+        ASSERT_OK(access(ROOT "/c/rw/one", F_OK));
+        ASSERT_OK(access(ROOT "/c/rw/two", F_OK));
+        put_text(ROOT "/c/rw/three", "3");
+        put_text(ROOT "/c/up/four", "4");
+        ASSERT_EQ(access(ROOT "/low/a/three", F_OK), -1);
+        ASSERT_OK(access(ROOT "/sandbox/overlay-1/upper/three", F_OK));
+        ASSERT_OK(access(ROOT "/dir/up/four", F_OK));
+        ASSERT_OK(access(ROOT "/c/bind/one", F_OK));
+        ASSERT_EQ(open(ROOT "/c/bind/new", O_CREAT | O_WRONLY, 0600), -1);
+        ASSERT_EQ(errno, EROFS);
+        ASSERT_OK(stat(ROOT "/c/file", &st));
+        ASSERT_EQ(st.st_size, 1);
+
+        ASSERT_EQ(call_empty("DestroySandbox"), 0);
+        for (size_t i = 0; i < ELEMENTSOF(storages); i++)
+                ASSERT_FALSE(is_mounted(storages[i].mount_point));
+        ASSERT_EQ(access(ROOT "/sandbox/overlay-1", F_OK), -1);
+        /* What the host named is the host's. */
+        ASSERT_OK(access(ROOT "/dir/up/four", F_OK));
+        stop();
+}
+
+/* Neither a layer nor the source of a bind mount is looked for behind a tenant's symlink; and all or nothing. */
+TEST(layers_do_not_follow_symlinks)
+{
+        static const TestStorage layer[] = {
+                { "ephemeral", "x", "tmpfs", ROOT "/c/first" },
+                { "overlayfs", "none", "overlay", ROOT "/c/bad",
+                  { "lowerdir=" ROOT "/low/link", "io.katacontainers.fs-opt.overlay-rw" } },
+        };
+        static const TestStorage bind = { "virtio-fs", ROOT "/low/link/x", "bind", ROOT "/c/bad", { "bind" } };
+
+        ASSERT_OK(mkdir_p("/run/elsewhere/x", 0755));
+        ASSERT_OK(mkdir_p(ROOT "/low", 0755));
+        ASSERT_OK(symlink("/run/elsewhere", ROOT "/low/link"));
+        start();
+        ASSERT_TRUE(create_with(layer, ELEMENTSOF(layer)) != 0);
+        ASSERT_CONTAINS(reply_text, "layer " ROOT "/low/link: ");
+        ASSERT_FALSE(is_mounted(ROOT "/c/first"));
+        ASSERT_EQ(access(ROOT "/sandbox/overlay-1", F_OK), -1);
+        ASSERT_TRUE(create_with(&bind, 1) != 0);
+        ASSERT_CONTAINS(reply_text, ROOT "/low/link/x for " ROOT "/c/bad: ");
+        ASSERT_FALSE(is_mounted(ROOT "/c/bad"));
+        stop();
+}
+
+/* The agent's loop, for as long as it takes it to look at what it follows. */
+static bool followed(const char *path)
+{
+        for (unsigned i = 0; i < 300 && access(path, F_OK) < 0; i++)
+                ASSERT_OK(loop_run_once(loop, 20));
+        return access(path, F_OK) >= 0;
+}
+
+/* A loop device with a file of an erofs image; -1 where there is no such thing. */
+static int make_disk(char node[static 32])
+{
+        int control = -1, number, file = -1, device = -1;
+
+        put_text("/run/disk/tree/on-disk", "x");
+        if (system("mkfs.erofs --quiet /run/disk/image /run/disk/tree >/dev/null 2>&1") != 0)
+                return -1;
+        control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+        number = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
+        safe_close(control);
+        if (number < 0)
+                return -1;
+        snprintf(node, 32, "/dev/loop%d", number);
+        device = open(node, O_RDONLY | O_CLOEXEC);
+        file = open("/run/disk/image", O_RDONLY | O_CLOEXEC);
+        if (device >= 0 && ioctl(device, LOOP_SET_FD, file) < 0)
+                device = safe_close(device);
+        safe_close(file);
+        return device;
+}
+
+TEST(disks)
+{
+        TestStorage storages[] = {
+                { "blk", NULL, "erofs", ROOT "/disk/a", { "ro", "nodev" } },
+                { "mmioblk", "/dev/no-such-disk", "erofs", ROOT "/disk/b" },
+        };
+        char node[32];
+        int device = make_disk(node);
+
+        if (device < 0) {
+                fprintf(stderr, "no loop device with erofs here, not tested\n");
+                return;
+        }
+        storages[0].source = node;
+        start();
+        if (create_with(storages, 1) != 0)
+                fprintf(stderr, "erofs can not be mounted here: %s\n", reply_text);
+        else
+                ASSERT_OK(access(ROOT "/disk/a/on-disk", F_OK));
+        ASSERT_EQ(call_empty("DestroySandbox"), 0);
+        ASSERT_FALSE(is_mounted(ROOT "/disk/a"));
+        stop();
+
+        /* The one that does not come takes the other with it, after three seconds. */
+        start();
+        ASSERT_TRUE(create_with(storages, 2) != 0);
+        ASSERT_FALSE(is_mounted(ROOT "/disk/a"));
+        stop();
+        (void) ioctl(device, LOOP_CLR_FD);
+        safe_close(device);
+}
+
+TEST(watched_directories)
+{
+        static const TestStorage storages[] = {
+                { "watchable-bind", ROOT "/shared/w/volume", "bind", ROOT "/watch/volume", { "rbind", "ro" } },
+                { "watchable-bind", ROOT "/shared/w/file", "bind", ROOT "/watch/file", { "bind" } },
+                { "watchable-bind", ROOT "/shared/w/large", "bind", ROOT "/watch/large", { "bind" } },
+        };
+        struct stat a, b;
+
+        put_text(ROOT "/shared/w/volume/key", "1");
+        put_text(ROOT "/shared/w/file", "f");
+        put_text(ROOT "/shared/w/large/key", "l");
+        ASSERT_OK(truncate(ROOT "/shared/w/large/key", 2 << 20));
+        start();
+        if (create_with(storages, ELEMENTSOF(storages)) != 0)
+                TEST_FAIL("%s", reply_text);
+        ASSERT_OK(access(ROOT "/watch/volume/key", F_OK));
+        put_text(ROOT "/shared/w/volume/later", "2");
+        ASSERT_TRUE(followed(ROOT "/watch/volume/later"));
+        /* A file, and what is too large to be copied, are there as they are. */
+        ASSERT_OK(stat(ROOT "/shared/w/file", &a));
+        ASSERT_OK(stat(ROOT "/watch/file", &b));
+        ASSERT_EQ(a.st_ino, b.st_ino);
+        ASSERT_OK(stat(ROOT "/shared/w/large/key", &a));
+        ASSERT_OK(stat(ROOT "/watch/large/key", &b));
+        ASSERT_EQ(a.st_ino, b.st_ino);
+        ASSERT_EQ(call_empty("DestroySandbox"), 0);
+        for (size_t i = 0; i < ELEMENTSOF(storages); i++)
+                ASSERT_FALSE(is_mounted(storages[i].mount_point));
+        stop();
+}
+
+TEST(groups)
+{
+        /* FSGroup { group_id 2: 1000 }; with fsgid= it is the mount's root alone. */
+        static const uint8_t group[] = { 0x10, 0xe8, 0x07 };
+        const TestStorage storages[] = {
+                { "virtio-fs", ROOT "/vol", "bind", ROOT "/g/all", { "bind" }, .group = group },
+                { "ephemeral", "x", "tmpfs", ROOT "/g/memory", { "size=65536", "mode=0700", "fsgid=1001" } },
+                { "local", "local", "local", ROOT "/g/local", { "mode=0700", "fsgid=1002" } },
+        };
+        struct stat st;
+
+        put_text(ROOT "/vol/d/file", "x");
+        start();
+        if (create_with(storages, ELEMENTSOF(storages)) != 0)
+                TEST_FAIL("%s", reply_text);
+        ASSERT_OK(stat(ROOT "/vol/d/file", &st));
+        ASSERT_EQ(st.st_gid, 1000);
+        ASSERT_EQ(st.st_mode & 07777, 0664);
+        ASSERT_OK(stat(ROOT "/vol/d", &st));
+        ASSERT_EQ(st.st_gid, 1000);
+        ASSERT_EQ(st.st_mode & 07777, 02775);
+        ASSERT_OK(stat(ROOT "/g/memory", &st));
+        ASSERT_EQ(st.st_gid, 1001);
+        ASSERT_EQ(st.st_mode & 07777, 02700);
+        ASSERT_OK(stat(ROOT "/g/local", &st));
+        ASSERT_EQ(st.st_gid, 1002);
+        ASSERT_EQ(st.st_mode & 07777, 02700);
+        ASSERT_EQ(call_empty("DestroySandbox"), 0);
+        ASSERT_FALSE(is_mounted(ROOT "/g/all"));
+        ASSERT_FALSE(is_mounted(ROOT "/g/memory"));
+        ASSERT_EQ(access(ROOT "/g/local", F_OK), -1);
+        stop();
 }
 
 static int copy(const char *path, const uint8_t *rest, size_t n_rest, const void *data, size_t n)

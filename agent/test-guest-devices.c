@@ -68,6 +68,8 @@ TEST(refused)
                 { "x", "mmioblk", "/etc/passwd", "", -EINVAL, "not a node" },
                 { "x", "mmioblk", "/dev/", "", -EINVAL, "not a node" },
                 { "x", "blk", "", "", -EINVAL, "neither vm_path nor a PCI path" },
+                { "02/03", "scsi", "", "", -EINVAL, "neither vm_path nor a SCSI address" },
+                { "x", "mmioblk", "vdb", "", -EINVAL, "not a node" },
                 { "x", "blk", "/dev/vda", "dev/x", -EINVAL, "not absolute" },
         };
         Grpc__Device d = GRPC__DEVICE__INIT, **many;
@@ -133,6 +135,24 @@ TEST(pci_devices_are_found)
         make("/sys/devices/pci0000:00/0000:00:02.0/0000:01:1e.1/virtio4/power", true);
         ASSERT_EQ(guest_devices_wait(&devices, root, 0, NULL), -ENODEV);
         make("/sys/devices/pci0000:00/0000:00:02.0/0000:01:1e.1/virtio4/block/vdc/queue", true);
+        ASSERT_OK(guest_devices_wait(&devices, root, 0, NULL));
+        guest_devices_done(&devices);
+        free(message);
+        tear_down();
+}
+
+TEST(scsi_devices_are_found)
+{
+        GuestDevices devices = {};
+        char *message = NULL;
+
+        set_up();
+        ASSERT_OK(plan("1:2", "scsi", "", "", &devices, NULL));
+        devices.items[0].kind = S_IFREG;
+        make("/dev/sdb", false);
+        ASSERT_EQ(guest_devices_wait(&devices, root, 0, &message), -ENODEV);
+        ASSERT_CONTAINS(message, "SCSI address 1:2: no such device");
+        make("/sys/class/scsi_device/0:0:1:2/device/block/sdb/queue", true);
         ASSERT_OK(guest_devices_wait(&devices, root, 0, NULL));
         guest_devices_done(&devices);
         free(message);

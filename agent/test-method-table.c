@@ -179,6 +179,40 @@ TEST(sandboxes_on_a_host)
                 check_guard(&as_root, "CreateSandbox", &q, false);
                 check_guard(&as_user, "CreateSandbox", &q, true);
         }
+
+        /* What these take is not in any namespace. */
+        storage.driver = (char *) "scsi";
+        check_guard(&own, "CreateSandbox", &q, false);
+        check_guard(&as_root, "CreateSandbox", &q, true);
+        storage.driver = (char *) "ephemeral";
+        check_guard(&as_root, "CreateSandbox", &q, false);
+        storage.fstype = (char *) "hugetlbfs";
+        check_guard(&as_root, "CreateSandbox", &q, true);
+}
+
+TEST(containers_on_a_host)
+{
+        Kata__Systemd__V1__CreateContainerRequest extended = KATA__SYSTEMD__V1__CREATE_CONTAINER_REQUEST__INIT;
+        Grpc__CreateContainerRequest q = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+        Grpc__Storage storage = GRPC__STORAGE__INIT, *storages[] = { &storage };
+        Grpc__Device device = GRPC__DEVICE__INIT, *devices[] = { &device };
+
+        check_guard(&as_root, "CreateContainer", &extended, false);
+        extended.request = &q;
+        device.type = (char *) "blk";
+        q.devices = devices;
+        q.n_devices = 1;
+        q.storages = storages;
+        q.n_storages = 1;
+        check_guard(&as_root, "CreateContainer", &q, false);
+        check_guard(&as_root, "CreateContainer", &extended, false);
+        device.type = (char *) "scsi";
+        check_guard(&own, "CreateContainer", &q, false);
+        check_guard(&as_root, "CreateContainer", &q, true);
+        check_guard(&as_root, "CreateContainer", &extended, true);
+        device.type = (char *) "blk";
+        storage.fstype = (char *) "hugetlbfs";
+        check_guard(&as_root, "CreateContainer", &extended, true);
 }
 
 DEFINE_TEST_MAIN
