@@ -36,6 +36,7 @@ static const struct {
         { "UpdateInterface", REACH_NETWORK, "the network" },
         { "UpdateRoutes", REACH_NETWORK, "the network" },
         { "AddARPNeighbors", REACH_NETWORK, "the network" },
+        { "SetInterfaceAddress", REACH_NETWORK, "the network" },
         { "SetIPTables", REACH_NETWORK, "the packet filter" },
         { "ListInterfaces", REACH_SANDBOX, NULL },
         { "ListRoutes", REACH_SANDBOX, NULL },

@@ -80,6 +80,8 @@ static const Method methods[] = {
           service_exec_process_extended },
         { EXTENSION, "UpdateContainer", &kata__systemd__v1__update_container_request__descriptor,
           service_update_container_extended },
+        { EXTENSION, "SetInterfaceAddress", &kata__systemd__v1__set_interface_address_request__descriptor,
+          service_set_interface_address },
 };
 
 const Method *agent_methods(size_t *ret_n)

@@ -235,6 +235,47 @@ int network_update_interface(Netlink *netlink, const InterfacePlan *plan, RtnlLi
         return 0;
 }
 
+static const RtnlLink *link_with_mac(const LinkList *links, const uint8_t mac[static 6])
+{
+        for (size_t i = 0; i < links->n; i++)
+                if (links->v[i].n_hw == 6 && memcmp(links->v[i].hw, mac, 6) == 0 && !(links->v[i].flags & IFF_LOOPBACK))
+                        return &links->v[i];
+
+        return NULL;
+}
+
+int network_set_address(Netlink *netlink, const uint8_t from[static 6], const uint8_t to[static 6],
+                        char **reterr_message)
+{
+        _cleanup_(link_list_done) LinkList links = {};
+        _cleanup_free_ char *message = NULL;
+        char text[DESCRIBE_MAX], a[3 * RTNL_HW_MAX], b[3 * RTNL_HW_MAX];
+        const RtnlLink *link, *other;
+        NetlinkRequest request;
+        int r;
+
+        (void) rtnl_mac_format(from, 6, a);
+        (void) rtnl_mac_format(to, 6, b);
+        r = link_list_read(&links, netlink, reterr_message);
+        if (r < 0)
+                return r;
+        link = link_with_mac(&links, from);
+        other = link_with_mac(&links, to);
+        if (other && (!link || link == other))
+                return 0;
+        if (!link)
+                return error_setf(reterr_message, -ENODEV, "there is no interface with MAC address %s (there are: %s)",
+                                  a, link_list_describe(&links, text, sizeof(text)));
+        if (other)
+                return error_setf(reterr_message, -EEXIST, "interface %s: the MAC address %s is that of %s", link->name,
+                                  b, other->name);
+
+        rtnl_build_set_mac(&request, link->index, to);
+        r = netlink_call(netlink, &request, &message);
+        return r < 0 ? error_setf(reterr_message, r, "interface %s: setting the MAC address %s: %s", link->name, b,
+                                  error_text(message, r)) : 0;
+}
+
 int network_add_neighbors(Netlink *netlink, NeighborPlan *plans, size_t n, char **reterr_message)
 {
         _cleanup_(link_list_done) LinkList links = {};

@@ -21,6 +21,13 @@ int network_update_interface(Netlink *netlink, const InterfacePlan *plan, RtnlLi
                              char **reterr_message);
 
 /*
+ * The link with MAC address from gets address to; 0 also if one has that already and none has from. -ENODEV if none
+ * has either, -EEXIST if both are there, each with a text.
+ */
+int network_set_address(Netlink *netlink, const uint8_t from[static 6], const uint8_t to[static 6],
+                        char **reterr_message);
+
+/*
  * Makes these the routes of the main table. On failure the old ones are put back. Of several routes to one
  * destination the first one stays: the protocol has no metrics.
  */

@@ -10,6 +10,7 @@
 #include "agent/pci-path.h"
 #include "agent/services.h"
 #include "basic/error.h"
+#include "basic/parse.h"
 
 #define NETWORK_USEC (30 * USEC_PER_SEC)
 /* As long as the programs wait for their lock, and some more. */
@@ -185,6 +186,39 @@ static int work_add_arp_neighbors(const void *input, CallAnswer *answer, char **
 void service_add_arp_neighbors(void *userdata, Request *request, const void *input)
 {
         static const CallMethod method = { work_add_arp_neighbors, NULL, NETWORK_USEC, true };
+
+        calls_run(sandbox_calls(userdata), request, &method, input);
+}
+
+static int parse_mac(const char *field, const char *value, uint8_t ret[static 6], char **reterr_message)
+{
+        if (rtnl_mac_parse(value, ret) < 0 || (ret[0] & 1)) {
+                _cleanup_free_ char *shown = text_escape(value, strlen(value), 64);
+
+                return error_setf(reterr_message, EINVAL, "%s '%s' is not the MAC address of an interface", field,
+                                  strempty(shown));
+        }
+        return 0;
+}
+
+static int work_set_interface_address(const void *input, CallAnswer *answer, char **reterr_message)
+{
+        const Kata__Systemd__V1__SetInterfaceAddressRequest *q = input;
+        _cleanup_(netlink_done) Netlink netlink = NETLINK_NULL;
+        uint8_t from[6], to[6];
+        int r;
+
+        r = parse_mac("hw_address", q->hw_address, from, reterr_message);
+        if (r >= 0)
+                r = parse_mac("new_hw_address", q->new_hw_address, to, reterr_message);
+        if (r >= 0)
+                r = open_netlink(&netlink, reterr_message);
+        return r < 0 ? r : network_set_address(&netlink, from, to, reterr_message);
+}
+
+void service_set_interface_address(void *userdata, Request *request, const void *input)
+{
+        static const CallMethod method = { work_set_interface_address, NULL, NETWORK_USEC, true };
 
         calls_run(sandbox_calls(userdata), request, &method, input);
 }

@@ -34,6 +34,7 @@ void service_update_routes(void *userdata, Request *request, const void *input);
 void service_list_interfaces(void *userdata, Request *request, const void *input);
 void service_list_routes(void *userdata, Request *request, const void *input);
 void service_add_arp_neighbors(void *userdata, Request *request, const void *input);
+void service_set_interface_address(void *userdata, Request *request, const void *input);
 void service_get_iptables(void *userdata, Request *request, const void *input);
 void service_set_iptables(void *userdata, Request *request, const void *input);
 

@@ -74,6 +74,7 @@ static const struct {
         { EXTENSION, "ExecProcess", "kata.systemd.v1.ExecProcessRequest", ALLOWED },
         { EXTENSION, "UpdateContainer", "kata.systemd.v1.UpdateContainerRequest", ALLOWED },
         { EXTENSION, "ListContainers", "kata.systemd.v1.ListContainersRequest", ALLOWED },
+        { EXTENSION, "SetInterfaceAddress", "kata.systemd.v1.SetInterfaceAddressRequest", NEEDS_ROOT },
 };
 
 static const Method *find(const char *service, const char *name)

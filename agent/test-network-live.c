@@ -195,6 +195,30 @@ TEST(interfaces_that_fail)
         ASSERT_STREQ(addresses_of("eth0"), "10.0.0.6/24 fd00::5/64");
 }
 
+static int set_address(const char *from, const char *to)
+{
+        uint8_t a[6], b[6];
+
+        message = mfree(message);
+        ASSERT_OK(rtnl_mac_parse(from, a));
+        ASSERT_OK(rtnl_mac_parse(to, b));
+        return network_set_address(&netlink, a, b, &message);
+}
+
+/* eth1 is up, as an interface may be that a host tells of once more. */
+TEST(addresses_of_hardware)
+{
+        ASSERT_OK(set_address(MAC_B, "02:00:00:00:00:0c"));
+        ASSERT_EQ(link_named("eth1").hw[5], 0x0c);
+        /* Said twice. */
+        ASSERT_OK(set_address(MAC_B, "02:00:00:00:00:0c"));
+        ASSERT_ERROR(set_address(MAC_A, "02:00:00:00:00:0c"), EEXIST);
+        ASSERT_CONTAINS(message, "interface eth0: the MAC address 02:00:00:00:00:0c is that of eth1");
+        ASSERT_ERROR(set_address("02:00:00:00:00:77", "02:00:00:00:00:78"), ENODEV);
+        ASSERT_CONTAINS(message, "no interface with MAC address 02:00:00:00:00:77 (there are: ");
+        ASSERT_OK(set_address("02:00:00:00:00:0c", MAC_B));
+}
+
 static int update_routes(Types__Route *routes, size_t n)
 {
         Types__Route *pointers[8];

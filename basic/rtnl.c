@@ -334,6 +334,14 @@ void rtnl_build_set_link(NetlinkRequest *request, uint32_t index, const char *na
                 netlink_add_u32(request, IFLA_MTU, mtu);
 }
 
+void rtnl_build_set_mac(NetlinkRequest *request, uint32_t index, const uint8_t mac[static 6])
+{
+        struct ifinfomsg info = { .ifi_family = AF_UNSPEC, .ifi_index = (int) index };
+
+        netlink_begin(request, RTM_NEWLINK, 0, &info, sizeof(info));
+        netlink_add(request, IFLA_ADDRESS, mac, 6);
+}
+
 /* The kernel has a route for it anyway; programs ask the address for it. */
 static void add_broadcast(NetlinkRequest *request, const RtnlAddress *address)
 {

@@ -87,6 +87,7 @@ void rtnl_build_list_neighbors(NetlinkRequest *request);
 /* Changes of one link; name NULL and mtu 0: as they are. Of the flags those in mask. */
 void rtnl_build_set_link(NetlinkRequest *request, uint32_t index, const char *name, uint32_t mtu,
                          uint32_t flags, uint32_t mask);
+void rtnl_build_set_mac(NetlinkRequest *request, uint32_t index, const uint8_t mac[static 6]);
 void rtnl_build_add_address(NetlinkRequest *request, const RtnlAddress *address);
 void rtnl_build_delete_address(NetlinkRequest *request, const RtnlAddress *address);
 /* -EEXIST from the kernel if there is a route to the same destination. */

@@ -362,6 +362,17 @@ int agent_attach_stdio(TtrpcClient *c, const char *id, const char *exec_id, cons
                               handler, userdata);
 }
 
+int agent_set_interface_address(TtrpcClient *c, const char *address, const char *new_address, usec_t timeout,
+                                TtrpcReplyHandler handler, void *userdata)
+{
+        Kata__Systemd__V1__SetInterfaceAddressRequest q = KATA__SYSTEMD__V1__SET_INTERFACE_ADDRESS_REQUEST__INIT;
+
+        q.hw_address = UNCONST(address);
+        q.new_hw_address = UNCONST(new_address);
+        return ttrpc_client_call(c, SERVICE_EXTENSION, "SetInterfaceAddress", &q.base,
+                                 &google__protobuf__empty__descriptor, timeout, handler, userdata);
+}
+
 int agent_list_containers(TtrpcClient *c, usec_t timeout, TtrpcReplyHandler handler, void *userdata)
 {
         Kata__Systemd__V1__ListContainersRequest q = KATA__SYSTEMD__V1__LIST_CONTAINERS_REQUEST__INIT;

@@ -132,5 +132,9 @@ int agent_destroy_sandbox(TtrpcClient *c, usec_t timeout, TtrpcReplyHandler hand
 int agent_attach_stdio(TtrpcClient *c, const char *id, const char *exec_id, const AgentStdio *stdio,
                        usec_t timeout, TtrpcReplyHandler handler, void *userdata);
 
+/* Extension: Empty. The guest's interface that has one MAC address ("02:…") gets another one. */
+int agent_set_interface_address(TtrpcClient *c, const char *address, const char *new_address, usec_t timeout,
+                                TtrpcReplyHandler handler, void *userdata);
+
 /* Extension: Kata__Systemd__V1__ListContainersResponse */
 int agent_list_containers(TtrpcClient *c, usec_t timeout, TtrpcReplyHandler handler, void *userdata);
