@@ -25,17 +25,17 @@ void net_taps_close(NetTap *taps, size_t n)
 
 /* --- tap devices --- */
 
-static int make_tap(int fd, const NetInterface *interface, char **reterr_message)
+static int make_tap(int fd, const char *name, const char *interface, char **reterr_message)
 {
         struct ifreq request = { .ifr_flags = (short) (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL) };
         int r;
 
-        memcpy(request.ifr_name, interface->tap, sizeof(request.ifr_name));
+        memcpy(request.ifr_name, name, IFNAMSIZ);
         if (ioctl(fd, TUNSETIFF, &request) >= 0)
                 return 0;
         r = negative_errno();
-        return error_setf(reterr_message, r, "tap device %s for interface %s: %s%s", interface->tap, interface->name,
-                          strerror(-r), r == -EBUSY || r == -EEXIST ?
+        return error_setf(reterr_message, r, "tap device %s for %s: %s%s", name, interface, strerror(-r),
+                          r == -EBUSY || r == -EEXIST ?
                           ": there is one of this name; does another sandbox use this network namespace?" : "");
 }
 
@@ -164,16 +164,12 @@ static int connect_tap(Netlink *netlink, const NetInterface *interface, uint32_t
         return call(netlink, &request, interface->name, "redirection of what comes in", reterr_message);
 }
 
-static int attach_all(Netlink *netlink, const NetAttach *params, const NetPlan *plan, const NetTap *taps,
-                      NetUndo *undo, char **reterr_message)
+/* The taps are there. */
+static int connect_all(Netlink *netlink, const NetPlan *plan, NetUndo *undo, const char *undo_file,
+                       char **reterr_message)
 {
         _cleanup_(link_list_done) LinkList links = {};
-        int r = 0;
-
-        for (size_t i = 0; r >= 0 && i < plan->n_interfaces; i++)
-                r = make_tap(taps[i].tap_fd, &plan->interfaces[i], reterr_message);
-        if (r >= 0)
-                r = link_list_read(&links, netlink, reterr_message);
+        int r = link_list_read(&links, netlink, reterr_message);
 
         for (size_t i = 0; r >= 0 && i < plan->n_interfaces; i++) {
                 const NetInterface *interface = &plan->interfaces[i];
@@ -184,9 +180,34 @@ static int attach_all(Netlink *netlink, const NetAttach *params, const NetPlan *
                                           interface->tap);
                 r = set_up_tap(netlink, tap->index, interface, reterr_message);
                 if (r >= 0)
-                        r = connect_tap(netlink, interface, tap->index, undo, params->undo_file, reterr_message);
+                        r = connect_tap(netlink, interface, tap->index, undo, undo_file, reterr_message);
         }
         return r;
+}
+
+static int attach_all(Netlink *netlink, const NetAttach *params, const NetPlan *plan, const NetTap *taps,
+                      NetUndo *undo, char **reterr_message)
+{
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < plan->n_interfaces; i++)
+                r = make_tap(taps[i].tap_fd, plan->interfaces[i].tap, plan->interfaces[i].name, reterr_message);
+
+        return r < 0 ? r : connect_all(netlink, plan, undo, params->undo_file, reterr_message);
+}
+
+static NetTap new_tap(const NetAttach *params, int fd)
+{
+        return (NetTap) {
+                .tap_fd = fd,
+                .vhost_fd = params->vhost ? open(VHOST_DEVICE, O_RDWR | O_CLOEXEC | O_NOCTTY) : -EBADF,
+        };
+}
+
+static int begin_undo(const NetAttach *params, NetUndo *undo)
+{
+        undo->path = params->namespace_path ? strdup(params->namespace_path) : NULL;
+        return params->namespace_path && !undo->path ? -ENOMEM : namespace_id(params->namespace_fd, &undo->id);
 }
 
 int net_attach(const NetAttach *params, const NetPlan *plan, NetTap *taps, char **reterr_message)
@@ -195,22 +216,86 @@ int net_attach(const NetAttach *params, const NetPlan *plan, NetTap *taps, char 
         _cleanup_(net_undo_done) NetUndo undo = {};
         int tuns[NET_PLAN_INTERFACES_MAX], r;
 
-        undo.path = strdup(params->namespace_path);
-        r = undo.path ? namespace_id(params->namespace_fd, &undo.id) : -ENOMEM;
+        r = begin_undo(params, &undo);
         if (r >= 0)
                 r = namespace_sockets(params->namespace_fd, &netlink, tuns, plan->n_interfaces, reterr_message);
         if (r < 0)
                 return r;
 
         for (size_t i = 0; i < plan->n_interfaces; i++)
-                taps[i] = (NetTap) {
-                        .tap_fd = tuns[i],
-                        .vhost_fd = params->vhost ? open(VHOST_DEVICE, O_RDWR | O_CLOEXEC | O_NOCTTY) : -EBADF,
-                };
+                taps[i] = new_tap(params, tuns[i]);
         r = attach_all(&netlink, params, plan, taps, &undo, reterr_message);
         if (r < 0) {
                 net_taps_close(taps, plan->n_interfaces);
                 (void) net_undo(params->undo_file, params->namespace_fd, NULL);
         }
         return r;
+}
+
+/* --- spare interfaces --- */
+
+int net_attach_spare(const NetAttach *params, const NetSpare *spare, NetTap *ret, char **reterr_message)
+{
+        _cleanup_(netlink_done) Netlink netlink = NETLINK_NULL;
+        _cleanup_close_ int tun = -EBADF;
+        int r;
+
+        r = namespace_sockets(params->namespace_fd, &netlink, &tun, 1, reterr_message);
+        if (r >= 0)
+                r = make_tap(tun, spare->tap, "a spare interface", reterr_message);
+        if (r < 0)
+                return r;
+        *ret = new_tap(params, TAKE_FD(tun));
+        return 0;
+}
+
+/* Also what is left of an attempt that nobody has finished. */
+static void put_tap_down(Netlink *netlink, const char *name)
+{
+        _cleanup_(link_list_done) LinkList links = {};
+        NetlinkRequest request;
+        const RtnlLink *tap;
+
+        if (link_list_read(&links, netlink, NULL) < 0)
+                return;
+        tap = link_list_by_name(&links, name);
+        if (!tap)
+                return;
+        traffic_build_delete_ingress(&request, tap->index);
+        (void) netlink_call(netlink, &request, NULL);
+        rtnl_build_set_link(&request, tap->index, NULL, 0, 0, IFF_UP);
+        (void) netlink_call(netlink, &request, NULL);
+}
+
+int net_attach_late(const NetAttach *params, const NetPlan *plan, char **reterr_message)
+{
+        _cleanup_(netlink_done) Netlink netlink = NETLINK_NULL;
+        _cleanup_(net_undo_done) NetUndo undo = {};
+        int r;
+
+        assert(plan->n_interfaces == 1);
+        r = net_undo(params->undo_file, params->namespace_fd, reterr_message);
+        if (r >= 0)
+                r = begin_undo(params, &undo);
+        if (r >= 0)
+                r = namespace_sockets(params->namespace_fd, &netlink, NULL, 0, reterr_message);
+        if (r < 0)
+                return r;
+
+        put_tap_down(&netlink, plan->interfaces[0].tap);
+        r = connect_all(&netlink, plan, &undo, params->undo_file, reterr_message);
+        if (r < 0) {
+                put_tap_down(&netlink, plan->interfaces[0].tap);
+                (void) net_undo(params->undo_file, params->namespace_fd, NULL);
+        }
+        return r;
+}
+
+void net_detach_late(const NetAttach *params, const NetSpare *spare)
+{
+        _cleanup_(netlink_done) Netlink netlink = NETLINK_NULL;
+
+        (void) net_undo(params->undo_file, params->namespace_fd, NULL);
+        if (namespace_sockets(params->namespace_fd, &netlink, NULL, 0, NULL) >= 0)
+                put_tap_down(&netlink, spare->tap);
 }

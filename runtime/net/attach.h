@@ -12,7 +12,7 @@
 
 typedef struct NetAttach {
         int namespace_fd;
-        const char *namespace_path;
+        const char *namespace_path;     /* NULL: it has none */
         const char *undo_file;          /* see undo.h; there must be none */
         bool vhost;                     /* let the host's kernel move the packets, where it can */
 } NetAttach;
@@ -25,4 +25,15 @@ typedef struct NetTap {
 
 /* taps: one for each interface of the plan. After a failure nothing is left. Blocks, for seconds at most. */
 int net_attach(const NetAttach *params, const NetPlan *plan, NetTap *taps, char **reterr_message);
+
+/*
+ * Late: the tap device of a spare interface, which stays down; later, when the machine runs, the one interface of a
+ * plan that was made for the spare. What an attempt has left that nobody has finished is replaced. After a failure tap
+ * and link are as they were.
+ */
+int net_attach_spare(const NetAttach *params, const NetSpare *spare, NetTap *ret, char **reterr_message);
+int net_attach_late(const NetAttach *params, const NetPlan *plan, char **reterr_message);
+/* The reverse, of which no failure is told: what is left goes with the machine. */
+void net_detach_late(const NetAttach *params, const NetSpare *spare);
+
 void net_taps_close(NetTap *taps, size_t n);

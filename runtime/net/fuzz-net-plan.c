@@ -38,7 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         NetScan scan = {
                 .links.v = links, .addresses.v = addresses, .routes.v = routes, .neighbors.v = neighbors,
         };
-        _cleanup_(net_plan_freep) NetPlan *plan = NULL;
+        static const NetSpare spare = { .tap = "kata0", .mac = { 2, 0, 0, 0, 0, 1 } };
+        _cleanup_(net_plan_freep) NetPlan *plan = NULL, *late = NULL;
         _cleanup_free_ char *message = NULL;
         NetlinkMessage m;
         uint32_t to = 1;
@@ -59,9 +60,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 assert(r <= 1 && (r < 0 || (r > 0) == (to > 0)));
         }
 
-        if (net_plan_new(&scan, &plan, &message) >= 0)
+        if (net_plan_new(&scan, NULL, &plan, &message) >= 0)
                 check_plan(plan);
         else
+                assert(message);
+        message = mfree(message);
+        if (net_plan_new(&scan, &spare, &late, &message) >= 0) {
+                check_plan(late);
+                assert(late->n_interfaces <= 1);
+                for (size_t i = 0; i < late->n_interfaces; i++)
+                        assert(!streq(late->interfaces[i].name, spare.tap) && late->interfaces[i].guest_address);
+        } else
                 assert(message);
         return 0;
 }

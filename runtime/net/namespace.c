@@ -84,6 +84,36 @@ int namespace_open(const char *path, int *ret_fd, char **reterr_message)
         return 0;
 }
 
+static int leave(int own, char **reterr_message)
+{
+        int r;
+
+        if (setns(own, CLONE_NEWNET) >= 0)
+                return 0;
+        r = negative_errno();
+        return error_setf(reterr_message, r, "no way back into the network namespace of the host: %s", strerror(-r));
+}
+
+int namespace_new(int *ret_fd, char **reterr_message)
+{
+        _cleanup_close_ int own = open(OWN_NAMESPACE, O_RDONLY | O_CLOEXEC), fd = -EBADF;
+        int r, q;
+
+        if (own < 0 || unshare(CLONE_NEWNET) < 0) {
+                r = negative_errno();
+                return error_setf(reterr_message, r, "a network namespace can not be made: %s", strerror(-r));
+        }
+        fd = open(OWN_NAMESPACE, O_RDONLY | O_CLOEXEC);
+        r = fd < 0 ? negative_errno() : 0;
+        q = leave(own, reterr_message);
+        if (q < 0)
+                return q;
+        if (r < 0)
+                return error_setf(reterr_message, r, OWN_NAMESPACE ": %s", strerror(-r));
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
 /* In the namespace. */
 static int open_all(Netlink *netlink, int *tuns, size_t n_tuns, char **reterr_message)
 {
@@ -106,7 +136,7 @@ int namespace_sockets(int namespace_fd, Netlink *ret_netlink, int *ret_tuns, siz
 {
         _cleanup_close_ int own = open(OWN_NAMESPACE, O_RDONLY | O_CLOEXEC);
         Netlink netlink = NETLINK_NULL;
-        int r;
+        int r, q;
 
         if (own < 0)
                 return error_setf(reterr_message, errno, OWN_NAMESPACE ": %s", strerror(errno));
@@ -117,9 +147,9 @@ int namespace_sockets(int namespace_fd, Netlink *ret_netlink, int *ret_tuns, siz
                 return error_setf(reterr_message, errno, "the network namespace can not be entered: %s",
                                   strerror(errno));
         r = open_all(&netlink, ret_tuns, n_tuns, reterr_message);
-        if (setns(own, CLONE_NEWNET) < 0)
-                r = error_setf(reterr_message, errno, "no way back into the network namespace of the host: %s",
-                               strerror(errno));
+        q = leave(own, reterr_message);
+        if (q < 0)
+                r = q;
         if (r < 0) {
                 netlink_done(&netlink);
                 for (size_t i = 0; i < n_tuns; i++)

@@ -18,6 +18,11 @@ int namespace_open_any(const char *path, int *ret_fd, char **reterr_message);
 /* The same, and -EPERM if it is the one of the caller: that of the host. */
 int namespace_open(const char *path, int *ret_fd, char **reterr_message);
 
+/*
+ * A new one, which nothing but the descriptor refers to. The caller is in it for a moment, and must not have threads.
+ */
+int namespace_new(int *ret_fd, char **reterr_message);
+
 /* What tells one namespace from another as long as it exists. */
 typedef struct NamespaceId {
         uint64_t device, inode;

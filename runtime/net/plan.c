@@ -48,9 +48,9 @@ static bool mac_is_usable(const RtnlLink *link)
 }
 
 /* Why a link is not one of the guest's; NULL: it is. "": it never is, and nobody wonders. */
-static const char *reason_against(const RtnlLink *link)
+static const char *reason_against(const NetPlan *plan, const RtnlLink *link, const NetSpare *spare)
 {
-        if ((link->flags & IFF_LOOPBACK) || isempty(link->name))
+        if ((link->flags & IFF_LOOPBACK) || isempty(link->name) || (spare && streq(link->name, spare->tap)))
                 return "";
         if (!(link->flags & IFF_UP))
                 return "is down";
@@ -60,10 +60,30 @@ static const char *reason_against(const RtnlLink *link)
                 return "is a tap device";
         if (link->master != 0)
                 return "is a port of another interface";
-        return mac_is_usable(link) ? NULL : "has no MAC address";
+        if (!mac_is_usable(link))
+                return "has no MAC address";
+        return spare && plan->n_interfaces > 0 ?
+               "came when the machine was running, which has a place for one; set all of them up before the sandbox "
+               "starts" : NULL;
 }
 
-static int take_interface(NetPlan *plan, const RtnlLink *link, const char *shown, char **reterr_message)
+/* Its place has been made, with an address of its own. */
+static int use_spare(NetPlan *plan, NetInterface *interface, const NetSpare *spare)
+{
+        char text[3 * RTNL_HW_MAX];
+        size_t n;
+
+        memcpy(interface->tap, spare->tap, sizeof(interface->tap));
+        n = strlen(rtnl_mac_format(spare->mac, sizeof(spare->mac), text)) + 1;
+        interface->guest_address = pb_arena_alloc(&plan->arena, n);
+        if (!interface->guest_address)
+                return -ENOMEM;
+        memcpy(interface->guest_address, text, n);
+        return 0;
+}
+
+static int take_interface(NetPlan *plan, const RtnlLink *link, const NetSpare *spare, const char *shown,
+                          char **reterr_message)
 {
         NetInterface *interface;
 
@@ -84,7 +104,7 @@ static int take_interface(NetPlan *plan, const RtnlLink *link, const char *shown
         memcpy(interface->mac, link->hw, sizeof(interface->mac));
         snprintf(interface->tap, sizeof(interface->tap), "kata%u", (unsigned) plan->n_interfaces);
         plan->n_interfaces++;
-        return 0;
+        return spare ? use_spare(plan, interface, spare) : 0;
 }
 
 /* What somebody gave the link, not what IPv6 made of its MAC address or a router's word. */
@@ -96,7 +116,7 @@ static bool address_is_given(const RtnlAddress *address)
                !(address->flags & IFA_F_DADFAILED);
 }
 
-static int plan_interfaces(NetPlan *plan, const NetScan *scan, char **reterr_message)
+static int plan_interfaces(NetPlan *plan, const NetScan *scan, const NetSpare *spare, char **reterr_message)
 {
         _cleanup_free_ RtnlAddress *addresses = new(RtnlAddress, scan->addresses.n);
         size_t n = 0;
@@ -108,7 +128,7 @@ static int plan_interfaces(NetPlan *plan, const NetScan *scan, char **reterr_mes
         for (size_t i = 0; i < scan->links.n; i++) {
                 const RtnlLink *link = &scan->links.v[i];
                 _cleanup_free_ char *shown = text_escape(link->name, strlen(link->name), 4 * IFNAMSIZ);
-                const char *reason = reason_against(link);
+                const char *reason = reason_against(plan, link, spare);
 
                 if (!shown)
                         return -ENOMEM;
@@ -116,7 +136,7 @@ static int plan_interfaces(NetPlan *plan, const NetScan *scan, char **reterr_mes
                 if (link_list_by_index(&scan->links, link->index) != link)
                         continue;
                 if (!reason)
-                        r = take_interface(plan, link, shown, reterr_message);
+                        r = take_interface(plan, link, spare, shown, reterr_message);
                 else
                         r = *reason ? add_note(plan, "interface %s %s", shown, reason) : 0;
                 if (r < 0)
@@ -193,7 +213,7 @@ static int plan_neighbor(NetPlan *plan, const RtnlNeighbor *neighbor, char **ret
                                    &plan->neighbors.arpneighbors[plan->neighbors.n_arpneighbors++]);
 }
 
-int net_plan_new(const NetScan *scan, NetPlan **ret, char **reterr_message)
+int net_plan_new(const NetScan *scan, const NetSpare *spare, NetPlan **ret, char **reterr_message)
 {
         _cleanup_(net_plan_freep) NetPlan *plan = new0(NetPlan, 1);
         int r;
@@ -209,7 +229,7 @@ int net_plan_new(const NetScan *scan, NetPlan **ret, char **reterr_message)
         if (!plan->routes.routes || !plan->neighbors.arpneighbors)
                 return -ENOMEM;
 
-        r = plan_interfaces(plan, scan, reterr_message);
+        r = plan_interfaces(plan, scan, spare, reterr_message);
         for (size_t i = 0; r >= 0 && i < scan->routes.n; i++)
                 r = plan_route(plan, &scan->routes.v[i].route, reterr_message);
         for (size_t i = 0; r >= 0 && i < scan->neighbors.n; i++)

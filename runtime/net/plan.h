@@ -13,7 +13,7 @@
 #include "basic/strv.h"
 #include "proto/agent.pb-c.h"
 #include "proto/pb-arena.h"
-#include "runtime/net/scan.h"
+#include "runtime/net/spare.h"
 
 typedef struct NetInterface {
         uint32_t index;                 /* of the link in the namespace */
@@ -22,6 +22,7 @@ typedef struct NetInterface {
         uint8_t mac[6];
         uint32_t mtu;                   /* bytes */
         Types__Interface *message;      /* for UpdateInterface */
+        char *guest_address;            /* MAC address of the guest's interface, if it is another one; in the arena */
 } NetInterface;
 
 typedef struct NetPlan {
@@ -34,9 +35,12 @@ typedef struct NetPlan {
 } NetPlan;
 
 /*
+ * spare: NULL, or the one interface that a machine which runs already has for what is in the namespace by now. Then
+ * there is at most one, on the spare's tap; what there is no place for is in the notes.
+ *
  * -E2BIG over NET_PLAN_*_MAX and -EINVAL for what can not be (an MTU below 68, two links with one MAC address), with
  * a text that names it.
  */
-int net_plan_new(const NetScan *scan, NetPlan **ret, char **reterr_message);
+int net_plan_new(const NetScan *scan, const NetSpare *spare, NetPlan **ret, char **reterr_message);
 NetPlan *net_plan_free(NetPlan *plan);
 DEFINE_CLEANUP_FUNC(NetPlan *, net_plan_free)

@@ -123,7 +123,7 @@ static NetPlan *make_plan(void)
         NetPlan *plan;
 
         ASSERT_OK(net_scan(&netlink, &scan, NULL));
-        ASSERT_OK(net_plan_new(&scan, &plan, NULL));
+        ASSERT_OK(net_plan_new(&scan, NULL, &plan, NULL));
         return plan;
 }
 
@@ -255,6 +255,102 @@ TEST(dead_redirections_are_replaced)
         net_taps_close(taps, 1);
         ASSERT_OK(net_undo(undo_file, namespace_fd, NULL));
         ASSERT_FALSE(has_ingress("eth0"));
+}
+
+static NetPlan *make_late_plan(const NetSpare *spare)
+{
+        _cleanup_(net_scan_done) NetScan scan = {};
+        NetPlan *plan;
+
+        ASSERT_OK(net_scan(&netlink, &scan, NULL));
+        ASSERT_OK(net_plan_new(&scan, spare, &plan, NULL));
+        return plan;
+}
+
+/* The machine runs before there is anything to attach to it. */
+TEST(attached_late)
+{
+        const NetAttach params = {
+                .namespace_fd = namespace_fd, .namespace_path = namespace_path, .undo_file = undo_file,
+        };
+        const size_t header = sizeof(struct virtio_net_hdr);
+        _cleanup_(net_plan_freep) NetPlan *plan = NULL;
+        _cleanup_(net_scan_done) NetScan scan = {};
+        _cleanup_close_ int peer = -EBADF;
+        NetSpare spare;
+        char text[64];
+        NetTap tap;
+
+        ASSERT_OK(net_scan(&netlink, &scan, NULL));
+        ASSERT_OK(net_spare_choose(&scan, &spare));
+        ASSERT_STREQ(spare.tap, "kata0");
+        ASSERT_OK(net_attach_spare(&params, &spare, &tap, NULL));
+        ASSERT_FALSE(link_named("kata0").flags & IFF_UP);
+        ASSERT_FALSE(has_ingress("eth0"));
+        ASSERT_TRUE(access(undo_file, F_OK) < 0);
+
+        plan = make_late_plan(&spare);
+        ASSERT_EQ(plan->n_interfaces, 1);
+        ASSERT_OK(net_attach_late(&params, plan, NULL));
+        ASSERT_EQ(link_named("kata0").mtu, 1400);
+        /* A supervisor that was killed behind this is not known to have come so far. */
+        ASSERT_OK(net_attach_late(&params, plan, NULL));
+        ASSERT_TRUE(link_named("kata0").flags & IFF_UP);
+        ASSERT_TRUE(has_ingress("eth0"));
+
+        peer = packet_socket("peer0");
+        write_frame(peer, 0, "to the guest");
+        read_frame(tap.tap_fd, header, text, sizeof(text));
+        ASSERT_STREQ(text, "to the guest");
+        write_frame(tap.tap_fd, header, "from the guest");
+        read_frame(peer, 0, text, sizeof(text));
+        if (streq(text, "to the guest"))
+                read_frame(peer, 0, text, sizeof(text));
+        ASSERT_STREQ(text, "from the guest");
+
+        net_detach_late(&params, &spare);
+        ASSERT_FALSE(has_ingress("eth0"));
+        ASSERT_FALSE(has_ingress("kata0"));
+        ASSERT_FALSE(link_named("kata0").flags & IFF_UP);
+        ASSERT_TRUE(access(undo_file, F_OK) < 0);
+
+        /* Somebody else has it: everything is as it was. */
+        {
+                _cleanup_free_ char *message = NULL;
+                NetlinkRequest request;
+
+                traffic_build_add_ingress(&request, link_named("eth0").index);
+                ASSERT_OK(netlink_call(&netlink, &request, NULL));
+                ASSERT_ERROR(net_attach_late(&params, plan, &message), EEXIST);
+                ASSERT_CONTAINS(message, "'tc qdisc del dev eth0 ingress' ends it");
+                ASSERT_TRUE(has_ingress("eth0"));
+                ASSERT_FALSE(link_named("kata0").flags & IFF_UP);
+                traffic_build_delete_ingress(&request, link_named("eth0").index);
+                ASSERT_OK(netlink_call(&netlink, &request, NULL));
+        }
+        net_taps_close(&tap, 1);
+        ASSERT_FALSE(has_link("kata0"));
+}
+
+TEST(new_namespace)
+{
+        _cleanup_close_ int fd = -EBADF, own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+        _cleanup_(link_list_done) LinkList links = {};
+        _cleanup_(netlink_done) Netlink in_there = NETLINK_NULL;
+        NamespaceId a, b, c;
+
+        ASSERT_OK(namespace_id(own, &a));
+        ASSERT_OK(namespace_new(&fd, NULL));
+        ASSERT_OK(namespace_id(fd, &b));
+        ASSERT_TRUE(a.inode != b.inode);
+        /* Back again. */
+        own = safe_close(own);
+        own = ASSERT_OK(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+        ASSERT_OK(namespace_id(own, &c));
+        ASSERT_EQ(a.inode, c.inode);
+        ASSERT_OK(namespace_sockets(fd, &in_there, NULL, 0, NULL));
+        ASSERT_OK(link_list_read(&links, &in_there, NULL));
+        ASSERT_EQ(links.n, 1);
 }
 
 /* As "kata-sandboxd --cleanup": only the file is known. */

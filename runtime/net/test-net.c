@@ -142,7 +142,7 @@ TEST(plan_of_a_pod)
         };
         routes[7].route.flags = RTNH_F_DEAD;
 
-        ASSERT_OK(net_plan_new(&scan, &plan, NULL));
+        ASSERT_OK(net_plan_new(&scan, NULL, &plan, NULL));
         ASSERT_EQ(plan->n_interfaces, 2);
         ASSERT_EQ(plan->interfaces[0].index, 2);
         ASSERT_STREQ(plan->interfaces[0].tap, "kata0");
@@ -194,7 +194,7 @@ static void plan_error(const NetScan *scan, int error, const char *text)
         _cleanup_(net_plan_freep) NetPlan *plan = NULL;
         _cleanup_free_ char *message = NULL;
 
-        ASSERT_EQ(net_plan_new(scan, &plan, &message), -error);
+        ASSERT_EQ(net_plan_new(scan, NULL, &plan, &message), -error);
         ASSERT_CONTAINS(message, text);
 }
 
@@ -224,7 +224,7 @@ TEST(plans_have_bounds)
         scan.addresses.n = NET_PLAN_ADDRESSES_MAX;
         scan.routes.n = NET_PLAN_ROUTES_MAX;
         scan.neighbors.n = NET_PLAN_NEIGHBORS_MAX;
-        ASSERT_OK(net_plan_new(&scan, &plan, NULL));
+        ASSERT_OK(net_plan_new(&scan, NULL, &plan, NULL));
         net_plan_free(plan);
 
         scan.links.n++;
@@ -248,9 +248,71 @@ TEST(plans_have_bounds)
         /* A dump may have a link twice when something changed meanwhile. */
         links[1] = ethernet(1, "eth0", 1);
         links[1].mtu = 9000;
-        ASSERT_OK(net_plan_new(&scan, &plan, NULL));
+        ASSERT_OK(net_plan_new(&scan, NULL, &plan, NULL));
         ASSERT_EQ(plan->n_interfaces, scan.links.n - 1);
         ASSERT_EQ(plan->interfaces[0].message->mtu, plan->interfaces[0].mtu);
+        net_plan_free(plan);
+}
+
+/* The machine runs already, and has one interface that nothing is attached to. */
+TEST(plan_for_a_spare)
+{
+        RtnlLink links[] = {
+                { .index = 1, .flags = IFF_UP | IFF_LOOPBACK, .mtu = 65536, .name = "lo", .type = ARPHRD_LOOPBACK },
+                ethernet(2, "kata0", 0x0a), ethernet(3, "eth0", 0x0b), ethernet(4, "eth1", 0x0c),
+                ethernet(5, "down0", 0x0d),
+        };
+        RtnlAddress addresses[] = {
+                { .index = 3, .ip = ip("10.1.0.5"), .prefix = 24, .flags = IFA_F_PERMANENT },
+                { .index = 4, .ip = ip("10.2.0.5"), .prefix = 24, .flags = IFA_F_PERMANENT },
+        };
+        RouteEntry routes[2];
+        NetScan scan = {
+                .links = { links, 2 }, .addresses = { addresses, ELEMENTSOF(addresses) },
+                .routes = { routes, ELEMENTSOF(routes) },
+        };
+        NetSpare spare, other;
+        NetPlan *plan;
+
+        for (size_t i = 0; i < ELEMENTSOF(routes); i++)
+                routes[i].route = (RtnlRoute) { .family = AF_INET, .type = RTN_UNICAST, .protocol = RTPROT_BOOT,
+                                                .index = 3 + (uint32_t) i };
+        snprintf(links[1].kind, sizeof(links[1].kind), "tun");
+        links[4].flags = 0;
+
+        /* A name that is free, and an address of its own each time: unicast, locally administered. */
+        ASSERT_OK(net_spare_choose(&scan, &spare));
+        ASSERT_STREQ(spare.tap, "kata1");
+        ASSERT_EQ(spare.mac[0] & 3, 2);
+        ASSERT_OK(net_spare_choose(&scan, &other));
+        ASSERT_TRUE(memcmp(spare.mac, other.mac, sizeof(spare.mac)) != 0);
+
+        /* Nothing has come; its own tap is not worth a word. */
+        spare = (NetSpare) { .tap = "kata0", .mac = { 2, 0, 0, 0, 0xaa, 1 } };
+        ASSERT_OK(net_plan_new(&scan, &spare, &plan, NULL));
+        ASSERT_EQ(plan->n_interfaces, 0);
+        ASSERT_EQ(plan->notes.n, 0);
+        net_plan_free(plan);
+
+        scan.links.n = ELEMENTSOF(links);
+        ASSERT_OK(net_plan_new(&scan, &spare, &plan, NULL));
+        ASSERT_EQ(plan->n_interfaces, 1);
+        ASSERT_STREQ(plan->interfaces[0].name, "eth0");
+        ASSERT_STREQ(plan->interfaces[0].tap, "kata0");
+        ASSERT_STREQ(plan->interfaces[0].guest_address, "02:00:00:00:aa:01");
+        ASSERT_STREQ(plan->interfaces[0].message->hwaddr, "02:00:00:00:00:0b");
+        ASSERT_EQ(plan->interfaces[0].message->n_ipaddresses, 1);
+        ASSERT_EQ(plan->routes.n_routes, 1);
+        ASSERT_STREQ(plan->routes.routes[0]->device, "eth0");
+        ASSERT_EQ(plan->notes.n, 2);
+        ASSERT_CONTAINS(plan->notes.v[0], "interface eth1 came when the machine was running");
+        ASSERT_STREQ(plan->notes.v[1], "interface down0 is down");
+        net_plan_free(plan);
+
+        /* All that comes at the right time has the address of the host. */
+        ASSERT_OK(net_plan_new(&scan, NULL, &plan, NULL));
+        ASSERT_EQ(plan->n_interfaces, 2);
+        ASSERT_NULL(plan->interfaces[0].guest_address);
         net_plan_free(plan);
 }
 
@@ -270,7 +332,7 @@ static void undo_error(const char *file, const char *text, const char *wanted)
 
 TEST(undo_file)
 {
-        _cleanup_(net_undo_done) NetUndo undo = { .id = { 4, 4026532000 }, .n_links = 2 }, read = {};
+        _cleanup_(net_undo_done) NetUndo undo = { .id = { 4, 4026532000 }, .n_links = 2 }, read = {}, read_again = {};
         _cleanup_free_ char *file = NULL;
 
         ASSERT_NOT_NULL(mkdtemp(directory));
@@ -299,6 +361,15 @@ TEST(undo_file)
         free(undo.path);
         undo.path = strdup("/dev/null");
         ASSERT_OK(net_undo_save(&undo, file));
+        ASSERT_OK(net_undo(file, -EBADF, NULL));
+        ASSERT_TRUE(access(file, F_OK) < 0);
+
+        /* One that never had a name is not looked for. */
+        undo.path = mfree(undo.path);
+        ASSERT_OK(net_undo_save(&undo, file));
+        ASSERT_OK(net_undo_load(&read_again, file, NULL));
+        ASSERT_NULL(read_again.path);
+        ASSERT_EQ(read_again.id.inode, 4026532000);
         ASSERT_OK(net_undo(file, -EBADF, NULL));
         ASSERT_TRUE(access(file, F_OK) < 0);
 

@@ -14,6 +14,8 @@
 #include "runtime/net/traffic.h"
 
 #define UNDO_VERSION 1U
+/* In the place of a path. */
+#define NO_PATH "-"
 
 char *net_undo_path(const char *id)
 {
@@ -38,8 +40,8 @@ int net_undo_save(const NetUndo *undo, const char *file)
 
         if (!f)
                 return -ENOMEM;
-        fprintf(f, "version=%u\nnamespace=%s\ndevice=%" PRIu64 "\ninode=%" PRIu64 "\n", UNDO_VERSION, undo->path,
-                undo->id.device, undo->id.inode);
+        fprintf(f, "version=%u\nnamespace=%s\ndevice=%" PRIu64 "\ninode=%" PRIu64 "\n", UNDO_VERSION,
+                undo->path ? undo->path : NO_PATH, undo->id.device, undo->id.inode);
         for (size_t i = 0; i < undo->n_links; i++)
                 fprintf(f, "link=%" PRIu32 " %s\n", undo->links[i].index, undo->links[i].name);
         if (fclose(f) != 0)
@@ -64,17 +66,24 @@ static int parse_link(NetUndo *undo, char *value)
         return 0;
 }
 
-static int parse_line(NetUndo *undo, const char *key, char *value, bool *version_seen)
+typedef struct Seen {
+        bool version, namespace;
+} Seen;
+
+static int parse_line(NetUndo *undo, const char *key, char *value, Seen *seen)
 {
         uint64_t v;
 
         if (streq(key, "version")) {
-                *version_seen = parse_u64(value, &v) >= 0 && v == UNDO_VERSION;
-                return *version_seen ? 0 : -EINVAL;
+                seen->version = parse_u64(value, &v) >= 0 && v == UNDO_VERSION;
+                return seen->version ? 0 : -EINVAL;
         }
         if (streq(key, "namespace")) {
-                if (undo->path || value[0] != '/')
+                if (seen->namespace || (value[0] != '/' && !streq(value, NO_PATH)))
                         return -EINVAL;
+                seen->namespace = true;
+                if (value[0] != '/')
+                        return 0;
                 undo->path = strdup(value);
                 return undo->path ? 0 : -ENOMEM;
         }
@@ -93,8 +102,8 @@ int net_undo_load(NetUndo *ret, const char *file, char **reterr_message)
         _cleanup_(net_undo_done) NetUndo undo = {};
         _cleanup_free_ char *text = NULL;
         char *line, *rest;
-        bool version_seen = false;
         unsigned n = 0;
+        Seen seen = {};
         int r;
 
         r = read_file_at(AT_FDCWD, file, NET_UNDO_FILE_MAX, &text, NULL);
@@ -111,12 +120,12 @@ int net_undo_load(NetUndo *ret, const char *file, char **reterr_message)
                         continue;
                 if (value)
                         *value++ = '\0';
-                r = value ? parse_line(&undo, line, value, &version_seen) : -EINVAL;
+                r = value ? parse_line(&undo, line, value, &seen) : -EINVAL;
                 if (r < 0)
                         return error_setf(reterr_message, r, "%s:%u: not a line of this version's notes about a "
                                           "network namespace", file, n);
         }
-        if (!version_seen || !undo.path)
+        if (!seen.version || !seen.namespace)
                 return error_setf(reterr_message, -EINVAL, "%s: version or namespace are missing", file);
 
         *ret = undo;
@@ -162,7 +171,7 @@ static int open_noted(const NetUndo *undo, int *ret_fd, char **reterr_message)
         NamespaceId id;
         int r;
 
-        if (access(undo->path, F_OK) < 0 && errno == ENOENT)
+        if (!undo->path || (access(undo->path, F_OK) < 0 && errno == ENOENT))
                 return 0;
         r = namespace_open(undo->path, &fd, reterr_message);
         /* An empty file stays where a namespace was mounted; what is the host's own was never changed. */
@@ -197,8 +206,8 @@ int net_undo(const char *file, int namespace_fd, char **reterr_message)
                 if (r > 0)
                         r = remove_redirections(&undo, namespace_fd >= 0 ? namespace_fd : fd, &message);
                 if (r < 0)
-                        return error_setf(reterr_message, r, "network namespace %s: %s", undo.path,
-                                          error_text(message, r));
+                        return error_setf(reterr_message, r, "network namespace%s%s: %s", undo.path ? " " : "",
+                                          strempty(undo.path), error_text(message, r));
         }
         return unlink(file) < 0 && errno != ENOENT ? negative_errno() : 0;
 }

@@ -16,7 +16,7 @@
 #include "runtime/net/namespace.h"
 
 typedef struct NetUndo {
-        char *path;                     /* of the namespace */
+        char *path;                     /* of the namespace; NULL: it has none */
         NamespaceId id;
         struct {
                 uint32_t index;
@@ -36,6 +36,8 @@ int net_undo_load(NetUndo *ret, const char *file, char **reterr_message);
 
 /*
  * Takes everything back and removes the file. namespace_fd: -EBADF to open the noted path. 0 also if there is no file,
- * or if namespace or links have gone; any number of calls is fine. Blocks, for seconds at most.
+ * or if namespace or links have gone, or if the namespace can not be found since it never had a name: then it has ended
+ * with its last process, or what is left redirects to a link that has gone, which the next sandbox of that namespace
+ * knows it by. Any number of calls is fine. Blocks, for seconds at most.
  */
 int net_undo(const char *file, int namespace_fd, char **reterr_message);

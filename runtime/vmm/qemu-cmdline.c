@@ -286,7 +286,10 @@ static int add_nics(const VmConfig *c, const QemuFds *fds, Strv *argv)
 
         for (size_t i = 0; r >= 0 && i < c->n_nics; i++) {
                 const uint8_t *mac = c->nics[i].mac;
+                char mtu[32] = "";
 
+                if (c->nics[i].mtu > 0)
+                        snprintf(mtu, sizeof(mtu), ",host_mtu=%" PRIu32, c->nics[i].mtu);
                 r = strv_add(argv, "-netdev");
                 if (r >= 0 && fds->nics[i].vhost >= 0)
                         r = strv_addf(argv, "tap,id=net%zu,fd=%d,vhost=on,vhostfd=%d", i, fds->nics[i].tap,
@@ -294,9 +297,9 @@ static int add_nics(const VmConfig *c, const QemuFds *fds, Strv *argv)
                 else if (r >= 0)
                         r = strv_addf(argv, "tap,id=net%zu,fd=%d,vhost=off", i, fds->nics[i].tap);
                 if (r >= 0)
-                        r = add_virtio(c, argv, "virtio-net,netdev=net%zu,mac=%02x:%02x:%02x:%02x:%02x:%02x,"
-                                       "host_mtu=%" PRIu32 "%s", i, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],
-                                       c->nics[i].mtu, machines[c->machine].net);
+                        r = add_virtio(c, argv, "virtio-net,netdev=net%zu,mac=%02x:%02x:%02x:%02x:%02x:%02x%s%s",
+                                       i, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], mtu,
+                                       machines[c->machine].net);
         }
         return r;
 }

@@ -80,6 +80,8 @@ TEST(invalid)
         check_invalid(&c, "no tap device");
         c.nics[0].tap_fd = 0;
         ASSERT_OK(vm_config_validate(&c, NULL));
+        c.nics[0].mtu = 0;
+        ASSERT_OK(vm_config_validate(&c, NULL));
         c.nics[0].mtu = 67;
         check_invalid(&c, "MTU must be between 68 and 65535, not 67");
         c.nics[0].mtu = 65536;

@@ -346,7 +346,7 @@ static int validate_nics(const VmConfig *c, char **reterr_message)
                         return error_setf(reterr_message, EINVAL, "network interface %zu has a multicast address",
                                           i);
                 /* The field of virtio-net's configuration space has 16 bits. */
-                if (nic->mtu < VIRTIO_NET_MTU_MIN || nic->mtu > UINT16_MAX)
+                if (nic->mtu != 0 && (nic->mtu < VIRTIO_NET_MTU_MIN || nic->mtu > UINT16_MAX))
                         return error_setf(reterr_message, ERANGE, "network interface %zu: the MTU must be between %u "
                                           "and %u, not %" PRIu32, i, VIRTIO_NET_MTU_MIN, UINT16_MAX, nic->mtu);
         }

@@ -39,7 +39,7 @@ typedef struct VmNic {
         int tap_fd;             /* of a tap device: one queue, with virtio-net headers */
         int vhost_fd;           /* of /dev/vhost-net; -EBADF: the VMM moves the packets */
         uint8_t mac[6];
-        uint32_t mtu;           /* bytes */
+        uint32_t mtu;           /* bytes; 0: the guest's own choice, which nothing bounds */
 } VmNic;
 
 typedef struct VmConfig {
