@@ -59,6 +59,7 @@ struct TaskProcess {
         OciSpec *spec;                  /* until the agent has it */
         char *spec_text;                /* of an exec that has not been started: its JSON */
 
+        bool preparing;                 /* STARTING, and the agent has not been asked for it yet */
         bool exit_pending;              /* it exited before the answer to its start was here */
         uint32_t exit_status;           /* once STOPPED */
         usec_t exited_at;               /* CLOCK_REALTIME */

@@ -123,11 +123,51 @@ static void on_init_started(TaskOp *op, int error, const char *text, const void 
                 task_process_started(op->process);
 }
 
+static void start_init(TaskProcess *p)
+{
+        TaskService *service = p->task->service;
+        TaskOp *op = task_op_new(p, NULL, on_init_started);
+
+        if (!op)
+                return task_process_start_failed(p, -ENOMEM, NULL);
+        (void) TASK_OP_SEND(op, agent_start_container(task_agent(service), p->task->id, service->host.request_timeout,
+                                                      task_op_reply, op));
+}
+
+static void on_prepared(TaskOp *op, int error, const char *text, const void *message)
+{
+        TaskProcess *p = op->process;
+
+        p->preparing = false;
+        /* It may have been given up meanwhile. */
+        if (error < 0 || p->phase != TASK_STARTING)
+                task_process_start_failed(p, error < 0 ? error : -ECONNRESET, text);
+        else
+                start_init(p);
+}
+
+/* What it needs of the host comes before it. */
+static void prepare_init(TaskProcess *p)
+{
+        const TaskHost *host = &p->task->service->host;
+        _cleanup_free_ char *message = NULL;
+        TaskOp *op;
+        int r;
+
+        if (!host->prepare_start)
+                return start_init(p);
+        op = task_op_new(p, NULL, on_prepared);
+        if (!op)
+                return task_process_start_failed(p, -ENOMEM, NULL);
+        p->preparing = true;
+        r = host->prepare_start(host->userdata, task_op_reply, op, &message);
+        if (r <= 0)
+                task_op_reply(host->agent, r, message, NULL, op);
+}
+
 void task_process_start(TaskProcess *p, TtrpcCall *call)
 {
         Task *task = p->task;
-        TaskService *service = task->service;
-        TaskOp *op;
 
         if (p->phase != TASK_CREATED || p->call)
                 return ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "process %s of container %s is not created, "
@@ -139,12 +179,7 @@ void task_process_start(TaskProcess *p, TtrpcCall *call)
         p->phase = TASK_STARTING;
         if (!task_process_is_init(p))
                 return task_exec_start(p);
-
-        op = task_op_new(p, NULL, on_init_started);
-        if (!op)
-                return task_process_start_failed(p, -ENOMEM, NULL);
-        (void) TASK_OP_SEND(op, agent_start_container(task_agent(service), task->id, service->host.request_timeout,
-                                                      task_op_reply, op));
+        prepare_init(p);
 }
 
 static void report_started(TaskProcess *p)

@@ -28,7 +28,7 @@ static void describe_process(const TaskProcess *p, ProcessState *ret)
         kata__systemd__v1__task_process_state__init(ret);
         if (p->exec_id)
                 ret->exec_id = p->exec_id;
-        ret->phase = p->phase == TASK_STARTING ? TASK_RUNNING : (uint32_t) p->phase;
+        ret->phase = p->phase != TASK_STARTING ? (uint32_t) p->phase : p->preparing ? TASK_CREATED : TASK_RUNNING;
         ret->terminal = p->terminal;
         ret->stdin = p->stdin_path;
         ret->stdout = p->stdout_path;

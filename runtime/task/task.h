@@ -40,6 +40,11 @@ typedef struct TaskHost {
         /* Limits of the scope, as sandbox_set_limits(); done comes from the loop, and not after the guest is gone. */
         int (*set_limits)(void *userdata, const ScopeLimits *limits, SandboxLimitsDone done, void *done_userdata,
                           char **reterr_message);
+        /*
+         * Before the program of a container starts. 0: it may; 1: it may when done is called without an error, which
+         * may be at once; else -errno with a text. NULL: it always may.
+         */
+        int (*prepare_start)(void *userdata, TtrpcReplyHandler done, void *done_userdata, char **reterr_message);
         /* A client wants the sandbox to end, or nobody has wanted anything of it for a long time. */
         void (*on_shutdown)(void *userdata, const char *why);
         /* Something ended: task_service_is_down() may have another answer. */

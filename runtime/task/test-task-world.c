@@ -57,6 +57,17 @@ static int set_limits(void *userdata, const ScopeLimits *limits, SandboxLimitsDo
         return w->limits_held ? 0 : sd_event_add_defer(w->event, &w->limits_timer, on_limits, w);
 }
 
+static int prepare_start(void *userdata, TtrpcReplyHandler done, void *done_userdata, char **reterr_message)
+{
+        World *w = userdata;
+
+        w->prepared = done;
+        w->prepared_userdata = done_userdata;
+        if (w->prepare < 0)
+                *reterr_message = strdup("the network is not ready");
+        return w->prepare;
+}
+
 static void on_shutdown(void *userdata, const char *why)
 {
         World *w = userdata;
@@ -80,7 +91,7 @@ void start_service(World *w)
                 .relay = w->guest.relay, .run_dir = w->guest.dir, .vm_pid = VM_PID,
                 .request_timeout = 10 * USEC_PER_SEC,
                 .set_limits = set_limits, .share_add = share_add, .share_remove = share_remove,
-                .on_shutdown = on_shutdown, .on_change = on_change, .userdata = w,
+                .prepare_start = prepare_start, .on_shutdown = on_shutdown, .on_change = on_change, .userdata = w,
         };
         int pair[2];
 

@@ -26,6 +26,9 @@ typedef struct World {
         unsigned shutdowns, changes;
         char why[128];
         bool share_fails;
+        int prepare;                    /* what prepare_start gives */
+        TtrpcReplyHandler prepared;     /* and what it was called with, if that is 1 */
+        void *prepared_userdata;
 
         char limits[512];               /* what set_limits() was asked for */
         const char *limits_fail;        /* its answer; NULL: it worked */

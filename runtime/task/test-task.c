@@ -154,6 +154,64 @@ TEST(failed_start)
         world_done(&w);
 }
 
+/* The host has something to do before the program runs. */
+TEST(prepared_start)
+{
+        Containerd__Task__V2__StartRequest q = CONTAINERD__TASK__V2__START_REQUEST__INIT;
+        unsigned before;
+        World w;
+
+        world_init(&w);
+        ASSERT_OK(task_create(&w, "web", false, "/dev/null"));
+        w.prepare = 1;
+        before = w.replies;
+        q.id = S("web");
+        send_call(&w, "Start", &q.base, &containerd__task__v2__start_response__descriptor);
+        FAKE_RUN_UNTIL(&w.guest, w.prepared);
+        ASSERT_TRUE(!strstr(w.guest.log, "Start web"));
+        ASSERT_EQ(w.replies, before);
+        w.prepared(w.guest.client, 0, NULL, NULL, w.prepared_userdata);
+        FAKE_RUN_UNTIL(&w.guest, w.replies > before);
+        ASSERT_EQ(w.error, 0);
+        ASSERT_CONTAINS(w.guest.log, "Start web");
+        expect_status(&w, "web", "", CONTAINERD__TASK__V2__STATUS__RUNNING);
+        /* Further processes do not wait for it. */
+        w.prepared = NULL;
+        ASSERT_OK(task_exec(&w, "web", "e1", false, "{\"args\":[\"/bin/sh\"],\"cwd\":\"/\"}"));
+        ASSERT_OK(task_start(&w, "web", "e1"));
+        ASSERT_TRUE(!w.prepared);
+
+        ASSERT_OK(task_create(&w, "late", false, "/dev/null"));
+        w.prepare = -EIO;
+        ASSERT_ERROR(task_start(&w, "late", ""), EIO);
+        ASSERT_CONTAINS(w.text, "process late of container late can not be started: the network is not ready");
+        expect_status(&w, "late", "", CONTAINERD__TASK__V2__STATUS__STOPPED);
+        ASSERT_OK(task_delete(&w, "late", ""));
+        world_done(&w);
+}
+
+/* The machine ends while a start waits for the host; and while nobody of the host answers any more. */
+TEST(start_that_is_never_prepared)
+{
+        Containerd__Task__V2__StartRequest q = CONTAINERD__TASK__V2__START_REQUEST__INIT;
+        unsigned before;
+        World w;
+
+        world_init(&w);
+        ASSERT_OK(task_create(&w, "web", false, "/dev/null"));
+        w.prepare = 1;
+        before = w.replies;
+        q.id = S("web");
+        send_call(&w, "Start", &q.base, &containerd__task__v2__start_response__descriptor);
+        FAKE_RUN_UNTIL(&w.guest, w.prepared);
+        ASSERT_ERROR(task_delete(&w, "web", ""), EBUSY);
+        before = w.replies;
+        task_service_guest_gone(w.service);
+        FAKE_RUN_UNTIL(&w.guest, w.replies > before);
+        ASSERT_TRUE(w.error < 0);
+        world_done(&w);
+}
+
 /* An exit that is known before the answer to Start is told behind it. */
 TEST(quick_exit)
 {
