@@ -13,12 +13,16 @@
 #include "basic/fd.h"
 #include "basic/limits.h"
 #include "basic/log.h"
+#include "basic/pidref.h"
 #include "basic/strv.h"
 #include "runtime/cli/container-store.h"
 #include "runtime/cli/sandbox-owner.h"
+#include "runtime/cli/task-client.h"
+#include "runtime/net/namespace.h"
 #include "runtime/sandbox/state-file.h"
 #include "runtime/unit/service-control.h"
 #include "runtime/unit/unit-name.h"
+#include "runtime/vmm/vmm-state.h"
 
 /* A boot under emulation, with everything that may be slow beside it. */
 #define START_USEC (180 * USEC_PER_SEC)
@@ -244,6 +248,33 @@ int sandbox_ensure(const char *root, const char *sandbox, const SandboxParams *p
         if (r >= 0)
                 r = service_start(unit, START_USEC, reterr_message);
         return r < 0 ? r : 1;
+}
+
+int sandbox_open_namespace(const char *sandbox, int *ret_fd, char **reterr_message)
+{
+        _cleanup_(vmm_state_done) VmmState state = {};
+        _cleanup_free_ char *file = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        uint64_t start;
+        char path[64];
+        int r;
+
+        if (asprintf(&file, "%s/%s/" MACHINE_STATE_FILE, RUNDIR, sandbox) < 0) {
+                file = NULL;
+                return -ENOMEM;
+        }
+        r = vmm_state_load(file, &state, reterr_message);
+        if (r < 0)
+                return r;
+        snprintf(path, sizeof(path), "/proc/%d/ns/net", (int) state.pid);
+        r = namespace_open(path, &fd, reterr_message);
+        if (r < 0)
+                return r;
+        /* Another process may have the number by now. */
+        if (pid_start_time(state.pid, &start) < 0 || start != state.start_time)
+                return error_setf(reterr_message, -ESRCH, "the machine of sandbox '%s' has ended", sandbox);
+        *ret_fd = TAKE_FD(fd);
+        return 0;
 }
 
 void sandbox_attach(const char *sandbox, const char *scope, pid_t pid)

@@ -28,12 +28,14 @@ typedef struct SandboxParams {
         unsigned vcpus;
         const char *slice, *scope;      /* of its machine */
         ScopeLimits limits;             /* of that scope; not owned */
-        const char *netns;              /* path of the network namespace whose interfaces the guest gets */
+        const char *netns;              /* path of the network namespace whose interfaces the guest gets; "new" */
 } SandboxParams;
 
 /* The definition of such a sandbox, see kata-sandbox.conf(5); new string, NULL when there is no memory. */
 char *sandbox_params_to_text(const SandboxParams *params);
 
+/* The network namespace of its machine. */
+int sandbox_open_namespace(const char *sandbox, int *ret_fd, char **reterr_message);
 /*
  * Before anything is made: -EEXIST with a text if the sandbox is the operator's or another root's (sandbox-owner.h).
  * One of another caller is found by sandbox_ensure().

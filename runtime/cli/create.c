@@ -17,7 +17,7 @@
 #include "runtime/cli/container-sandbox.h"
 #include "runtime/cli/host-hooks.h"
 #include "runtime/cli/mount-points.h"
-#include "runtime/conf/node-conf.h"
+#include "runtime/conf/sandbox-conf.h"
 #include "runtime/net/namespace.h"
 #include "runtime/oci/json-parse.h"
 #include "runtime/oci/spec-load.h"
@@ -63,8 +63,8 @@ typedef struct CreatePlan {
         OciBundle bundle;
         CgroupUnits units;
         SandboxParams sandbox;
-        int netns_fd;           /* -EBADF: the container's process gets a new one */
-        const char *netns_path; /* in the bundle */
+        int netns_fd;           /* -EBADF: that of the machine, which has a new one */
+        const char *netns_path; /* in the bundle; NULL: none */
 } CreatePlan;
 
 static void plan_done(CreatePlan *plan)
@@ -103,7 +103,8 @@ static int plan_sandbox(CreatePlan *plan, char **reterr_message)
 
         bundle_limits(&plan->bundle, &memory, &cpus);
         plan->sandbox = (SandboxParams) {
-                .slice = plan->units.slice, .scope = plan->units.scope, .netns = plan->netns_path,
+                .slice = plan->units.slice, .scope = plan->units.scope,
+                .netns = plan->netns_path ? plan->netns_path : CONF_NETWORK_NEW,
         };
         r = plan_limits(plan, reterr_message);
         if (r < 0 || (memory == 0 && cpus == 0))
@@ -260,13 +261,21 @@ static int start_scope(const CreatePlan *plan, CliContainer *c, const ShimProces
 static int step_shim(const CreateParams *params, const CreatePlan *plan, CliContainer *c, ShimProcess *shim,
                      char **reterr_message)
 {
+        _cleanup_close_ int machines = -EBADF;
         ShimParams p = {
                 .sandbox = c->record.sandbox, .id = c->record.id, .exec_id = "", .directory = c->entry.path,
                 .terminal = c->record.terminal, .console_socket = params->console_socket,
-                .netns_fd = plan->netns_fd, .new_netns = plan->netns_fd < 0, .bundle = &plan->bundle,
+                .netns_fd = plan->netns_fd, .bundle = &plan->bundle,
         };
         int r;
 
+        /* Whoever sets a network up by the number of this process does it where the machine is. */
+        if (p.netns_fd < 0) {
+                r = sandbox_open_namespace(c->record.sandbox, &machines, reterr_message);
+                if (r < 0)
+                        return r;
+                p.netns_fd = machines;
+        }
         bundle_console_size(&plan->bundle, &p.rows, &p.columns);
         r = shim_start(&p, shim, reterr_message);
         if (r < 0)

@@ -90,7 +90,7 @@ static _noreturn_ void run_child(const ShimParams *p, char *const argv[], const 
         (void) sigaction(SIGPIPE, &standard, NULL);
         (void) umask(0077);
         /* Callers look for the container's network there. */
-        if (p->netns_fd >= 0 ? setns(p->netns_fd, CLONE_NEWNET) < 0 : p->new_netns && unshare(CLONE_NEWNET) < 0)
+        if (p->netns_fd >= 0 && setns(p->netns_fd, CLONE_NEWNET) < 0)
                 _exit(EXIT_FAILURE);
         r = p->bundle ? shim_root_make(p->bundle, root) : 0;
         if (r < 0) {

@@ -24,7 +24,6 @@ typedef struct ShimParams {
         const char *console_socket;     /* with terminal: who gets the master; NULL: our own standard streams are one */
         uint16_t rows, columns;         /* with console_socket: the first size; 0: none */
         int netns_fd;                   /* network namespace it is to be in; -EBADF: ours */
-        bool new_netns;                 /* a new one instead */
         /* With namespaces and a root as the container has them (shim-root.h); NULL: ours. */
         const OciBundle *bundle;
 } ShimParams;

@@ -14,6 +14,8 @@ static const char *const memory_max_words[] = { "machine", NULL };
 static const char *const slice_suffix[] = { ".slice", NULL };
 static const char *const scope_suffix[] = { ".scope", NULL };
 
+static const char *const network_words[] = { CONF_NETWORK_NEW, NULL };
+
 /* No defaults: the structure starts with the node's values. */
 #define FIELD(f) .offset = offsetof(SandboxConf, f), .fallback = ""
 
@@ -74,8 +76,8 @@ const ConfKey sandbox_conf_table[] = {
         { "Sandbox", "TasksMax", conf_parse_u32, FIELD(tasks_max),
           .min = VMM_TASKS_MIN, .max = 4194304, .accepts = "a number from 256 to 4194304",
           .description = "Limit of processes and threads of the host." },
-        { "Sandbox", "NetworkNamespace", conf_parse_path, FIELD(network_namespace),
-          .accepts = ACCEPTS_PATH,
+        { "Sandbox", "NetworkNamespace", conf_parse_path_or_word, FIELD(network_namespace),
+          .accepts = ACCEPTS_PATH ", or " CONF_NETWORK_NEW, .words = network_words,
           .description = "File of a network namespace, like /run/netns/NAME, whose interfaces the guest gets." },
         { "Sandbox", "Policy", conf_parse_path, FIELD(policy),
           .accepts = ACCEPTS_PATH,

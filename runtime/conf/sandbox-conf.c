@@ -273,6 +273,11 @@ static int check_whole(SandboxConf *conf, const char *root, const ConfFile *file
                                   conf->path);
 
         for (size_t i = 0; i < file->n_sections; i++) {
+                if (streq(file->sections[i].name, "Sandbox") && !conf->by_caller &&
+                    streq_ptr(conf->network_namespace, CONF_NETWORK_NEW))
+                        return error_setf(reterr_message, -EINVAL, "%s:%u: [Sandbox] NetworkNamespace=new: for callers "
+                                          "who set it up before they start a container; here, give the file of one "
+                                          "that is complete", conf->path, line_of(file, i, "NetworkNamespace"));
                 if (streq(file->sections[i].name, "Sandbox"))
                         continue;
                 /* Sections and containers have the same order. */

@@ -45,6 +45,9 @@ typedef struct ContainerConf {
         int stop_signal; /* StopSignal=: 1..64; default SIGTERM */
 } ContainerConf;
 
+/* In the place of a path: the supervisor makes one, which the machine is in. by_caller only. */
+#define CONF_NETWORK_NEW "new"
+
 typedef struct SandboxConf {
         char *id;
         char *path; /* the file that was read */
@@ -70,7 +73,7 @@ typedef struct SandboxConf {
         uint32_t io_weight;         /* IOWeight=: 1..10000 */
         uint64_t memory_max;        /* MemoryMax=: bytes, or SANDBOX_MEMORY_MAX_MACHINE */
         uint32_t tasks_max;         /* TasksMax= */
-        char *network_namespace; /* NetworkNamespace=: a file of nsfs; NULL: no network */
+        char *network_namespace; /* NetworkNamespace=: a file of nsfs, or CONF_NETWORK_NEW; NULL: no network */
         char *policy;   /* Policy=: a file, see basic/policy.h; NULL: none */
         bool debug;     /* Debug=; the node has no say: default no */
 

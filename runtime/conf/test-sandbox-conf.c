@@ -331,4 +331,23 @@ TEST(without_containers)
                                         NULL), EINVAL);
 }
 
+/* A namespace that is made for the sandbox makes sense only for somebody who sets it up later. */
+TEST(new_network_namespace)
+{
+        static const char text[] = "[Sandbox]\nVCPUs=1\nNetworkNamespace=new\n";
+        static const char complete[] = "[Sandbox]\nNetworkNamespace=new\n"
+                                       "[Container one]\nRootDirectory=/\nCommand=/bin/sh\n";
+        _cleanup_node_conf_ NodeConf *node = NULL;
+        _cleanup_free_ char *message = NULL;
+        _cleanup_sandbox_conf_ SandboxConf *conf = NULL;
+        SandboxConf *none;
+
+        ASSERT_OK(node_conf_load("/nonexistent", &node, NULL));
+        ASSERT_OK(sandbox_conf_parse(NULL, RUNDIR "/web/sandbox.conf", text, strlen(text), "web", node, &conf, NULL));
+        ASSERT_STREQ(conf->network_namespace, CONF_NETWORK_NEW);
+        ASSERT_ERROR(sandbox_conf_parse(NULL, "/etc/kata/sandboxes/web.conf", complete, strlen(complete), "web", node,
+                                        &none, &message), EINVAL);
+        ASSERT_CONTAINS(message, "web.conf:2: [Sandbox] NetworkNamespace=new: for callers");
+}
+
 DEFINE_TEST_MAIN

@@ -134,6 +134,10 @@ static int take_over(Sandbox *s, const SandboxState *state, const VmmState *mach
         s->by_caller = state->tasks;
         s->accel = machine->accel;
         s->transport_kind = machine->transport;
+        s->has_spare = state->has_spare;
+        s->spare = state->spare;
+        if (state->network && !(s->netns_path = strdup(state->network)))
+                return -ENOMEM;
         (void) guest_dir_recall(s->run_dir, &s->guest);
         if (state->kernel_release)
                 s->guest.kernel_release = strdup(state->kernel_release);

@@ -34,5 +34,12 @@ typedef void (*SandboxLimitsDone)(int error, const char *message, const ScopeLim
 int sandbox_set_limits(Sandbox *s, const ScopeLimits *limits, SandboxLimitsDone done, void *userdata,
                        char **reterr_message);
 
+/*
+ * Before the program of a container starts: what has come into the network namespace since the machine was made becomes
+ * the guest's. 0: there is nothing to wait for. 1: done gets an error and a text, or 0, when the guest has it; if it is
+ * gone before, done is not called. Else a negative errno with a text, and nothing has changed.
+ */
+int sandbox_prepare_start(Sandbox *s, TtrpcReplyHandler done, void *userdata, char **reterr_message);
+
 /* SandboxHandlers.containers_are_down may have another answer. */
 void sandbox_containers_changed(Sandbox *s);

@@ -16,6 +16,7 @@
  *      sandbox-debug.c     Debug=yes: extension image, debug socket
  *      sandbox-network.c   NetworkNamespace=: interfaces of the host become the guest's
  *      sandbox-limits.c    what the machine may take of its host
+ *      sandbox-late.c      those that come when the machine runs already
  */
 
 #include "runtime/agent-client/agent.h"
@@ -54,6 +55,7 @@ enum {
 };
 
 typedef struct SandboxContainer SandboxContainer;
+typedef struct StartWaiter StartWaiter;
 
 /* One output stream of a container on its way through the relay. */
 typedef struct ContainerStream {
@@ -122,7 +124,12 @@ struct Sandbox {
 
         NetPlan *network;               /* until the guest has it; NULL: none */
         size_t network_step;            /* requests of it that were answered */
-        int netns_fd;                   /* of NetworkNamespace=; -EBADF also after adoption */
+        void (*network_done)(Sandbox *s, int error, const char *text);
+        int netns_fd;                   /* of NetworkNamespace=; -EBADF: none, or not kept by the one before */
+        char *netns_path;               /* NULL: none, or it has no name */
+        bool has_spare;                 /* an interface of the guest that nothing is attached to yet */
+        NetSpare spare;
+        StartWaiter *start_waiters;     /* for what is in network to be the guest's */
 
         char *policy;                   /* text for the agent, until it has it; NULL: none */
         bool debug;                     /* Debug=yes when the guest was booted */
@@ -213,6 +220,15 @@ int sandbox_plan_network(Sandbox *s, char **reterr_message);
 int sandbox_attach_network(Sandbox *s, char **reterr_message);
 void sandbox_configure_network(Sandbox *s);
 void sandbox_undo_network(Sandbox *s);
+/* For texts: the path, or that it has none. */
+const char *sandbox_network_name(const Sandbox *s);
+int sandbox_read_network(Sandbox *s, const NetSpare *spare, NetPlan **ret, NetSpare *ret_spare,
+                         char **reterr_message);
+/* Tells the agent of s->network, which is freed; done gets the outcome, from the loop or at once. */
+void sandbox_tell_network(Sandbox *s, void (*done)(Sandbox *s, int error, const char *text));
+
+/* sandbox-late.c: nobody who waits gets an answer any more. */
+void sandbox_forget_starts(Sandbox *s);
 
 /*
  * sandbox-limits.c: the first as sandbox_plan(), behind the machine's; those that the scope begins with; the rest when

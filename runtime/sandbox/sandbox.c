@@ -72,7 +72,9 @@ Sandbox *sandbox_free(Sandbox *s)
         vm_config_done(&s->config);
         guest_dir_done(&s->guest);
         net_plan_free(s->network);
+        sandbox_forget_starts(s);
         safe_close(s->netns_fd);
+        free(s->netns_path);
         safe_close(s->kept_vmm_stderr);
         safe_close(s->kept_virtiofsd_stderr);
         sandbox_conf_free(s->conf);
@@ -200,6 +202,13 @@ int sandbox_save_state(Sandbox *s)
         if (!path)
                 return -ENOMEM;
 
+        if (s->has_spare) {
+                state.has_spare = true;
+                state.spare = s->spare;
+                state.network = s->netns_path ? strdup(s->netns_path) : NULL;
+                if (s->netns_path && !state.network)
+                        return -ENOMEM;
+        }
         if (s->guest.kernel_release) {
                 state.kernel_release = strdup(s->guest.kernel_release);
                 if (!state.kernel_release)
@@ -246,7 +255,8 @@ static int on_start(sd_event_source *source, void *userdata)
 void sandbox_give_fd(Sandbox *s, const char *name, int fd)
 {
         int *slot = streq(name, KEPT_VMM_STDERR) ? &s->kept_vmm_stderr :
-                    streq(name, KEPT_VIRTIOFSD_STDERR) ? &s->kept_virtiofsd_stderr : NULL;
+                    streq(name, KEPT_VIRTIOFSD_STDERR) ? &s->kept_virtiofsd_stderr :
+                    streq(name, KEPT_NETWORK_NAMESPACE) ? &s->netns_fd : NULL;
 
         if (!slot) {
                 safe_close(fd);

@@ -59,6 +59,8 @@ typedef struct SandboxHandlers {
 /* Names of descriptors that are kept; letters and '-' only (sd_pid_notify_with_fds(3)). */
 #define KEPT_VMM_STDERR "vmm-stderr"
 #define KEPT_VIRTIOFSD_STDERR "virtiofsd-stderr"
+/* Of NetworkNamespace=, as long as something may still come into it. */
+#define KEPT_NETWORK_NAMESPACE "network-namespace"
 /* The mount namespace that the shared directory is in; for whoever calls share_enter_namespace(). */
 #define KEPT_MOUNT_NAMESPACE "mount-namespace"
 

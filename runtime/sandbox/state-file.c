@@ -13,6 +13,8 @@
 #include "runtime/unit/unit-name.h"
 
 #define STATE_FILE_MAX KIB(64)
+/* In the place of a path. */
+#define NO_PATH "-"
 
 void sandbox_state_done(SandboxState *state)
 {
@@ -21,6 +23,7 @@ void sandbox_state_done(SandboxState *state)
         free(state->containers);
         free(state->kernel_release);
         free(state->scope);
+        free(state->network);
         *state = (SandboxState) {};
 }
 
@@ -72,6 +75,13 @@ int sandbox_state_save(const SandboxState *state, const char *path)
                 fputs("debug=1\n", f);
         if (state->tasks)
                 fputs("tasks=1\n", f);
+        if (state->has_spare) {
+                const NetSpare *spare = &state->spare;
+                char mac[3 * RTNL_HW_MAX];
+
+                fprintf(f, "spare=%s %s %s\n", spare->tap, rtnl_mac_format(spare->mac, sizeof(spare->mac), mac),
+                        state->network ? state->network : NO_PATH);
+        }
         if (state->virtiofsd_pid > 0)
                 fprintf(f, "virtiofsd=%d %" PRIu64 "\n", (int) state->virtiofsd_pid,
                         state->virtiofsd_start_time);
@@ -124,6 +134,22 @@ static int parse_scope(SandboxState *state, const char *value)
         return state->scope ? 0 : -ENOMEM;
 }
 
+/* The path may have blanks. */
+static int parse_spare(SandboxState *state, char *value)
+{
+        const char *tap = strsep(&value, " "), *mac = strsep(&value, " ");
+
+        if (!value || isempty(tap) || strlen(tap) >= sizeof(state->spare.tap) ||
+            rtnl_mac_parse(mac, state->spare.mac) < 0 || (value[0] != '/' && !streq(value, NO_PATH)))
+                return -EINVAL;
+
+        strcpy(state->spare.tap, tap);
+        state->has_spare = true;
+        free(state->network);
+        state->network = value[0] == '/' ? strdup(value) : NULL;
+        return value[0] != '/' || state->network ? 0 : -ENOMEM;
+}
+
 static int parse_container(SandboxState *state, char *value)
 {
         const char *name = strsep(&value, " "), *words[3] = {};
@@ -169,6 +195,8 @@ static int parse_line(SandboxState *state, const char *key, char *value, bool *v
                 return parse_kernel(state, value);
         if (streq(key, "scope"))
                 return parse_scope(state, value);
+        if (streq(key, "spare"))
+                return parse_spare(state, value);
         if (streq(key, "virtiofsd"))
                 return parse_virtiofsd(state, value);
         if (streq(key, "container"))

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "basic/parse.h"
+#include "runtime/net/spare.h"
 
 #define SANDBOX_STATE_VERSION 1U
 #define SANDBOX_STATE_FILE "sandbox.state"
@@ -34,6 +35,9 @@ typedef struct SandboxState {
         uint64_t memory_max;    /* bytes that guest and VMM may need; 0: not known */
         char *scope;            /* of the machine; NULL: unit_name_scope() */
         char *kernel_release;   /* of the guest; NULL: not known */
+        bool has_spare;         /* a network interface of the guest that nothing has been attached to yet */
+        NetSpare spare;
+        char *network;          /* with has_spare: path of the network namespace; NULL: it has none */
         pid_t virtiofsd_pid;    /* 0: none */
         uint64_t virtiofsd_start_time;
         ContainerStateEntry *containers;

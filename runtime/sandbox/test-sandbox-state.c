@@ -39,6 +39,9 @@ TEST(round_trip)
         close(mkstemp(path));
         a.kernel_release = strdup("6.12.3-kata");
         a.scope = strdup("libpod-1.scope");
+        a.has_spare = true;
+        a.spare = (NetSpare) { .tap = "kata0", .mac = { 2, 0, 0, 0xab, 0, 1 } };
+        a.network = strdup("/run/netns/with blanks");
         ASSERT_OK(sandbox_state_add_container(&a, "web", 15, false, 0));
         ASSERT_OK(sandbox_state_add_container(&a, "db", 2, true, 137));
         ASSERT_OK(sandbox_state_save(&a, path));
@@ -50,10 +53,21 @@ TEST(round_trip)
         ASSERT_EQ(b.virtiofsd_pid, 42);
         ASSERT_STREQ(b.kernel_release, "6.12.3-kata");
         ASSERT_STREQ(b.scope, "libpod-1.scope");
+        ASSERT_TRUE(b.has_spare);
+        ASSERT_STREQ(b.spare.tap, "kata0");
+        ASSERT_EQ(b.spare.mac[3], 0xab);
+        ASSERT_STREQ(b.network, a.network);
         ASSERT_EQ(b.n_containers, 2);
         ASSERT_STREQ(b.containers[1].name, "db");
         ASSERT_EQ(b.containers[1].status, 137);
         ASSERT_TRUE(b.containers[1].exited);
+        sandbox_state_done(&b);
+        /* Of a namespace without a name. */
+        a.network = mfree(a.network);
+        ASSERT_OK(sandbox_state_save(&a, path));
+        ASSERT_OK(sandbox_state_load(&b, path, NULL));
+        ASSERT_TRUE(b.has_spare);
+        ASSERT_NULL(b.network);
         sandbox_state_done(&a);
         sandbox_state_done(&b);
         unlink(path);
@@ -76,6 +90,10 @@ TEST(bad_files)
                 { "version=1\nvirtiofsd=-1 5\n", EINVAL },
                 { "version=1\nvirtiofsd=5\n", EINVAL },
                 { "version=1\nscope=a/b.scope\n", EINVAL },
+                { "version=1\nspare=kata0 02:00:00:00:00:01\n", EINVAL },
+                { "version=1\nspare=kata0 02:00:00:00:00 -\n", EINVAL },
+                { "version=1\nspare=kata0 02:00:00:00:00:01 relative\n", EINVAL },
+                { "version=1\nspare=a-name-that-is-long 02:00:00:00:00:01 -\n", EINVAL },
                 { "version=1\nscope=web.service\n", EINVAL },
         };
         char path[] = "/tmp/test-state-XXXXXX";

@@ -87,6 +87,8 @@ static void keep_fd(const char *name, int fd)
 
         if (fd < 0)
                 return;
+        /* In the place of what a supervisor kept whose machine could not be taken over. */
+        (void) sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
         snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
         (void) sd_pid_notify_with_fds(0, 0, text, &fd, 1);
 }

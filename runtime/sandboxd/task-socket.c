@@ -46,6 +46,13 @@ static int on_set_limits(void *userdata, const ScopeLimits *limits, SandboxLimit
         return sandbox_set_limits(socket->sandbox, limits, done, done_userdata, reterr_message);
 }
 
+static int on_prepare_start(void *userdata, TtrpcReplyHandler done, void *done_userdata, char **reterr_message)
+{
+        TaskSocket *socket = userdata;
+
+        return sandbox_prepare_start(socket->sandbox, done, done_userdata, reterr_message);
+}
+
 static void on_shutdown(void *userdata, const char *why)
 {
         TaskSocket *socket = userdata;
@@ -92,6 +99,7 @@ int task_socket_new(TaskSocket **ret, sd_event *event, Sandbox *sandbox, bool re
                 .share_add = on_share_add,
                 .share_remove = on_share_remove,
                 .set_limits = on_set_limits,
+                .prepare_start = on_prepare_start,
                 .on_shutdown = on_shutdown,
                 .on_change = on_change,
                 .userdata = socket,

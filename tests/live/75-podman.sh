@@ -284,7 +284,7 @@ HOOK
 }
 
 says_hello() {
-        [[ $(timeout 5 busybox nc 127.0.0.1 8123 </dev/null) == 'hello from the guest' ]]
+        [[ $(timeout 5 busybox nc 127.0.0.1 "$1" </dev/null) == 'hello from the guest' ]]
 }
 
 # The engine sets a network namespace up, the guest has what is in there.
@@ -295,8 +295,29 @@ bridge_network() {
                         while :; do echo hello from the guest | nc -l -p 80; done'
         wait_for 40 "the answer to a ping" is_logged bridged '1 packets received'
         assert_match "$(podman logs bridged)" 'inet 10[.]88[.]'
-        wait_for 20 "the published port" says_hello
+        wait_for 20 "the published port" says_hello 8123
         assert_status 0 podman rm --force --time 0 bridged
+}
+
+# With a user namespace podman makes no network namespace: it sets up that of the container's process, after create.
+user_namespace() {
+        local pid
+        p
+        # The network is that of the machine: its sysctls, raw sockets and low ports are not for a user namespace.
+        sed 's/^default_sysctls.*/default_sysctls = []/' "$CONTAINERS_CONF" >"$T_WORK/containers.conf"
+        # podman unmounts /sys/kernel in a namespace of its own, which is a mount point in live nodes, and busy.
+        CONTAINERS_CONF=$T_WORK/containers.conf assert_status 0 unshare --mount --propagation unchanged /bin/bash -c \
+                'mount --make-rprivate /sys; umount --recursive --lazy /sys/kernel || true; exec "$@"' bash \
+                podman run --detach --name mapped --uidmap 0:100000:65536 --gidmap 0:100000:65536 \
+                --publish 127.0.0.1:8124:8080 busybox /bin/sh -c \
+                'cat /proc/self/uid_map; ip -4 address show eth0
+                        while :; do echo hello from the guest | nc -l -p 8080; done'
+        wait_for 40 "the address" is_logged mapped 'inet 10[.]88[.]'
+        assert_match "$(podman logs mapped)" '0 +100000 +65536'
+        pid=$(podman inspect --format '{{.State.Pid}}' mapped)
+        assert_contains "$(nsenter --net="/proc/$pid/ns/net" ip -o link)" kata0
+        wait_for 20 "the published port" says_hello 8124
+        assert_status 0 podman rm --force --time 0 mapped
 }
 
 host_network() {
@@ -319,6 +340,7 @@ if command -v podman >/dev/null; then
         t_live "a quadlet unit" quadlet
         t_live "hooks of the host" hooks
         t_live "a bridge network with a published port" bridge_network
+        t_live "a user namespace, and a bridge network" user_namespace
         t_live "the host's network is refused" host_network
         podman_down
 else
