@@ -7,12 +7,18 @@
 # Changes of the recipe below that matter for its result count this up.
 ENGINES_RECIPE=1
 
+engines_packages() {
+        local lists=(engines)
+        [[ ! -e $TOOLS/trees/engines-$1.packages ]] || lists+=("engines-$1")
+        tree_packages "${lists[@]}"
+}
+
 # engines_get RELEASE: the layer, in REPLY.
 engines_get() {
         local release=$1 tree
         tree_get "$release"
         tree=$REPLY
-        cache_key "$ENGINES_RECIPE" "${tree##*/}" - < <(tree_packages engines)
+        cache_key "$ENGINES_RECIPE" "${tree##*/}" - < <(engines_packages "$release")
         cache_get "engines-$release" "$REPLY" engines_build "$release" "$tree"
         REPLY+=/root
 }
@@ -20,7 +26,8 @@ engines_get() {
 engines_build() {
         local dir=$1 release=$2 tree=$3 log=$CACHE_ROOT/logs/engines-$2.log packages keyring
         : >"$log"
-        mapfile -t packages < <(tree_packages engines)
+        mapfile -t packages < <(engines_packages "$release")
+        mkdir -p "$CACHE_ROOT/debs/$release/partial"
         apt_find_mirrors
         apt_keyring "$APT_MAIN" "$release"
         keyring=$REPLY
