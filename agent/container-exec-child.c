@@ -120,6 +120,8 @@ static int set_up(const ExecChildContext *c, int cgroup_ns_fd, Strv *ret_env, ch
         if (r >= 0)
                 r = c->join->namespaces & CLONE_NEWUSER ? 0 : extras_schedule(c->extras, 0, reterr_message);
         if (r >= 0)
+                r = extras_set_final_cpus(c->extras, reterr_message);
+        if (r >= 0)
                 r = extras_set_personality(c->extras, reterr_message);
         if (r >= 0)
                 r = process_become_user(plan, reterr_message);
@@ -154,6 +156,8 @@ static int join(const ExecChildContext *c, char **reterr_message)
         pid_t pid;
 
         r = set_oom_score(c->plan, reterr_message);
+        if (r >= 0)
+                r = extras_set_initial_cpus(c->extras, reterr_message);
         /* For the process, too: nobody in the container may look into it before it executes another. */
         if (r >= 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
                 r = negative_errno();

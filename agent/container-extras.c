@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/container-process.h"
+#include "basic/cpu-list.h"
 #include "basic/error.h"
 #include "basic/limits.h"
 
@@ -85,6 +86,7 @@ static const char *find_property(const Kata__Systemd__V1__SpecExtension *in, boo
                : process && in->has_umask      ? "umask"
                : process && in->io_priority    ? "ioPriority"
                : process && in->scheduler      ? "scheduler"
+               : process && in->exec_cpu_affinity ? "execCPUAffinity"
                                                : NULL;
 }
 
@@ -213,6 +215,39 @@ static int parse_process(ContainerExtras *extras, const Kata__Systemd__V1__SpecE
         return r;
 }
 
+static int parse_cpus(const char *what, const char *text, bool *ret_has, cpu_set_t *ret, char **reterr_message)
+{
+        CpuList list = {};
+        int r;
+
+        if (isempty(text))
+                return 0;
+        r = cpu_list_parse(text, &list);
+        CPU_ZERO(ret);
+        for (size_t i = 0; r >= 0 && i < list.n * 8; i++) {
+                if (!(list.bits[i / 8] & 1U << i % 8))
+                        continue;
+                if (i >= CPU_SETSIZE)
+                        r = -ERANGE;
+                else
+                        CPU_SET(i, ret);
+        }
+        cpu_list_done(&list);
+        if (r < 0)
+                return error_setf(reterr_message, r, "execCPUAffinity: %s '%.50s' is no list of processors below %d",
+                                  what, text, CPU_SETSIZE);
+        *ret_has = true;
+        return 0;
+}
+
+static int parse_affinity(ContainerExtras *extras, const Kata__Systemd__V1__ExecCPUAffinity *in, char **reterr_message)
+{
+        int r = parse_cpus("initial", in->initial, &extras->has_initial_cpus, &extras->initial_cpus, reterr_message);
+
+        return r < 0 ? r : parse_cpus("final", in->final, &extras->has_final_cpus, &extras->final_cpus,
+                                      reterr_message);
+}
+
 int container_extras_parse_process(ContainerExtras *ret, const Kata__Systemd__V1__SpecExtension *in,
                                    char **reterr_message)
 {
@@ -225,6 +260,8 @@ int container_extras_parse_process(ContainerExtras *ret, const Kata__Systemd__V1
                 if (other)
                         return error_setf(reterr_message, -EINVAL, "%s is no property of a process", other);
                 r = parse_process(&extras, in, reterr_message);
+                if (r >= 0 && in->exec_cpu_affinity)
+                        r = parse_affinity(&extras, in->exec_cpu_affinity, reterr_message);
         }
         if (r >= 0)
                 *ret = extras;
@@ -244,6 +281,8 @@ int container_extras_parse(ContainerExtras *ret, const Kata__Systemd__V1__SpecEx
         _cleanup_(container_extras_done) ContainerExtras extras = {};
         int r;
 
+        if (in->exec_cpu_affinity)
+                return error_setf(reterr_message, -EINVAL, "execCPUAffinity is of further processes");
         r = parse_domainname(&extras, in->domainname, namespaces, reterr_message);
         if (r >= 0)
                 r = parse_process(&extras, in, reterr_message);
@@ -313,6 +352,27 @@ int extras_schedule(const ContainerExtras *extras, pid_t pid, char **reterr_mess
                 return error_setf(reterr_message, r, "ioPriority: %s", strerror(-r));
         }
         return 0;
+}
+
+static int set_cpus(bool has, const cpu_set_t *cpus, char **reterr_message)
+{
+        int r;
+
+        if (!has || sched_setaffinity(0, sizeof(*cpus), cpus) >= 0)
+                return 0;
+        r = negative_errno();
+        return error_setf(reterr_message, r, "execCPUAffinity: %s", r == -EINVAL ?
+                          "no processor of the list is the container's" : strerror(-r));
+}
+
+int extras_set_initial_cpus(const ContainerExtras *extras, char **reterr_message)
+{
+        return set_cpus(extras->has_initial_cpus, &extras->initial_cpus, reterr_message);
+}
+
+int extras_set_final_cpus(const ContainerExtras *extras, char **reterr_message)
+{
+        return set_cpus(extras->has_final_cpus, &extras->final_cpus, reterr_message);
 }
 
 int extras_set_personality(const ContainerExtras *extras, char **reterr_message)

@@ -9,6 +9,7 @@
  * time_namespaces(7).
  */
 
+#include <sched.h>
 #include <sys/types.h>
 
 #include "basic/cleanup.h"
@@ -31,6 +32,8 @@ typedef struct ContainerExtras {
         SchedulerPlan scheduler;
         bool has_personality;
         unsigned long personality;
+        bool has_initial_cpus, has_final_cpus;
+        cpu_set_t initial_cpus, final_cpus;     /* of a process that joins */
         char *time_offsets;             /* as /proc/PID/timens_offsets takes them; NULL: none */
 } ContainerExtras;
 
@@ -44,7 +47,8 @@ int container_extras_parse(ContainerExtras *ret, const Kata__Systemd__V1__SpecEx
                            uint64_t namespaces, char **reterr_message);
 
 /*
- * The same for a process that joins: umask, I/O priority and scheduler. -EINVAL names anything else that is set.
+ * The same for a process that joins: umask, I/O priority, scheduler and processors. -EINVAL names anything else that is
+ * set.
  * extension may be NULL.
  */
 int container_extras_parse_process(ContainerExtras *ret, const Kata__Systemd__V1__SpecExtension *extension,
@@ -61,6 +65,12 @@ int extras_enter_time(const ContainerExtras *extras, int proc_fd, char **reterr_
  * user namespace the agent does it.
  */
 int extras_schedule(const ContainerExtras *extras, pid_t pid, char **reterr_message);
+/*
+ * Processors of the calling process: the first while it is not in the container's cgroup yet, the second in there. The
+ * kernel refuses a list without a processor that the guest has, and that the cgroup allows.
+ */
+int extras_set_initial_cpus(const ContainerExtras *extras, char **reterr_message);
+int extras_set_final_cpus(const ContainerExtras *extras, char **reterr_message);
 /* Of the calling process, for the program that it executes. */
 int extras_set_personality(const ContainerExtras *extras, char **reterr_message);
 /* Last, with no more files to be made. */

@@ -125,6 +125,53 @@ static void check_refused(const Input *in, uint64_t namespaces, int error, const
         ASSERT_NULL(x.domainname);
 }
 
+TEST(processors)
+{
+        Kata__Systemd__V1__ExecCPUAffinity affinity = KATA__SYSTEMD__V1__EXEC_CPUAFFINITY__INIT;
+        Kata__Systemd__V1__SpecExtension e = KATA__SYSTEMD__V1__SPEC_EXTENSION__INIT;
+        _cleanup_free_ char *message = NULL;
+        ContainerExtras x = {};
+        cpu_set_t now;
+
+        e.exec_cpu_affinity = &affinity;
+        ASSERT_OK(container_extras_parse_process(&x, &e, NULL));
+        ASSERT_FALSE(x.has_initial_cpus || x.has_final_cpus);
+        affinity.initial = S("0,2-3");
+        affinity.final = S("1023");
+        ASSERT_OK(container_extras_parse_process(&x, &e, NULL));
+        ASSERT_TRUE(x.has_initial_cpus && x.has_final_cpus);
+        ASSERT_EQ(CPU_COUNT(&x.initial_cpus), 3);
+        ASSERT_TRUE(CPU_ISSET(0, &x.initial_cpus) && CPU_ISSET(3, &x.initial_cpus));
+        ASSERT_TRUE(CPU_ISSET(1023, &x.final_cpus));
+
+        affinity.final = S("1024");
+        ASSERT_ERROR(container_extras_parse_process(&x, &e, &message), ERANGE);
+        ASSERT_CONTAINS(message, "execCPUAffinity: final '1024'");
+        message = mfree(message);
+        affinity.final = S("0-");
+        ASSERT_ERROR(container_extras_parse_process(&x, &e, &message), EINVAL);
+        message = mfree(message);
+
+        /* Of neither a container nor an update. */
+        affinity.final = S("0");
+        ASSERT_ERROR(container_extras_parse(&x, &e, ALL, &message), EINVAL);
+        ASSERT_CONTAINS(message, "execCPUAffinity");
+        message = mfree(message);
+        ASSERT_ERROR(container_extras_check_update(&e, &message), EINVAL);
+        ASSERT_CONTAINS(message, "execCPUAffinity");
+
+        /* What is there already is always allowed. */
+        x = (ContainerExtras) { .has_final_cpus = true };
+        ASSERT_OK(sched_getaffinity(0, sizeof(now), &now));
+        x.final_cpus = now;
+        ASSERT_OK(extras_set_initial_cpus(&x, NULL));
+        ASSERT_OK(extras_set_final_cpus(&x, NULL));
+        CPU_ZERO(&x.final_cpus);
+        message = mfree(message);
+        ASSERT_ERROR(extras_set_final_cpus(&x, &message), EINVAL);
+        ASSERT_CONTAINS(message, "no processor of the list");
+}
+
 TEST(refused)
 {
         char name[HOSTNAME_LEN_MAX + 2];

@@ -198,17 +198,22 @@ int agent_create_container(TtrpcClient *c, const char *id, Grpc__Spec *spec, Age
 {
         Kata__Systemd__V1__CreateContainerRequest extended = KATA__SYSTEMD__V1__CREATE_CONTAINER_REQUEST__INIT;
         Grpc__CreateContainerRequest q = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+        AgentExtension of_container = KATA__SYSTEMD__V1__SPEC_EXTENSION__INIT;
+
+        if (extension)
+                of_container = *extension;
+        of_container.exec_cpu_affinity = NULL;
 
         q.container_id = q.exec_id = UNCONST(id);
         q.oci = spec;
         q.stdin_port = stdio->stdin_port;
         q.stdout_port = stdio->stdout_port;
         q.stderr_port = stdio->stderr_port;
-        if (is_empty(extension))
+        if (is_empty(&of_container))
                 return call_agent(c, "CreateContainer", &q.base, timeout, handler, userdata);
 
         extended.request = &q;
-        extended.extension = extension;
+        extended.extension = &of_container;
         return call_extension(c, "CreateContainer", &extended.base,
                               &kata__systemd__v1__create_container_response__descriptor, timeout, handler, userdata);
 }

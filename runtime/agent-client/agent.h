@@ -74,7 +74,7 @@ typedef Kata__Systemd__V1__SpecExtension AgentExtension;
 
 int agent_explain_extension(int error, const char *text, const char *property, char **reterr_message);
 
-/* Empty */
+/* Empty. Of the extension without exec_cpu_affinity, which a configuration has for further processes. */
 int agent_create_container(TtrpcClient *c, const char *id, Grpc__Spec *spec, AgentExtension *extension,
                            const AgentStdio *stdio, usec_t timeout, TtrpcReplyHandler handler, void *userdata);
 

@@ -304,6 +304,7 @@ TEST(golden_containers)
 /* What Kata's messages have no field for goes to a service that other agents do not have; nothing, to theirs. */
 TEST(golden_extension)
 {
+        Kata__Systemd__V1__ExecCPUAffinity affinity = KATA__SYSTEMD__V1__EXEC_CPUAFFINITY__INIT;
         AgentExtension extension = KATA__SYSTEMD__V1__SPEC_EXTENSION__INIT;
         Grpc__LinuxResources resources = GRPC__LINUX_RESOURCES__INIT;
         Grpc__StringEntry entry = GRPC__STRING_ENTRY__INIT, *entries[] = { &entry };
@@ -312,10 +313,13 @@ TEST(golden_extension)
         const AgentStdio stdio = {};
         World w;
 
+        /* Of further processes alone. */
+        extension.exec_cpu_affinity = &affinity;
         world_init(&w);
         ASSERT_OK(agent_create_container(w.client, "web", &spec, &extension, &stdio, USEC_PER_SEC, on_reply, &w));
         EXPECT_FRAME(&w, FIRST("\x38", "\x01\x00") AGENT "\x12\x0f" "CreateContainer" "\x1a\x0c"
                      "\x0a\x03" "web" "\x12\x03" "web" "\x32\x00" TIMEOUT);
+        extension.exec_cpu_affinity = NULL;
         extension.has_umask = true;
         world_init(&w);
         ASSERT_OK(agent_create_container(w.client, "web", &spec, &extension, &stdio, USEC_PER_SEC, on_reply, &w));

@@ -277,7 +277,7 @@ int spec_extension_parse(OciSpec *spec, const JsonPb *ctx, json_object *config)
                 { "class", JSON_RULE_ALIAS, .field = "io_class" },
                 {},
         };
-        void *io = NULL, *scheduler = NULL, *personality = NULL;
+        void *io = NULL, *scheduler = NULL, *personality = NULL, *affinity = NULL;
         int r;
 
         r = parse_domainname(spec, ctx, config);
@@ -289,6 +289,9 @@ int spec_extension_parse(OciSpec *spec, const JsonPb *ctx, json_object *config)
         if (r >= 0)
                 r = parse_object(spec, ctx, DIG(config, "process", "scheduler"), "process.scheduler", no_rules,
                                  &kata__systemd__v1__scheduler__descriptor, &scheduler);
+        if (r >= 0)
+                r = parse_object(spec, ctx, DIG(config, "process", "execCPUAffinity"), "process.execCPUAffinity",
+                                 no_rules, &kata__systemd__v1__exec_cpuaffinity__descriptor, &affinity);
         if (r >= 0)
                 r = parse_object(spec, ctx, DIG(config, "linux", "personality"), "linux.personality", no_rules,
                                  &kata__systemd__v1__personality__descriptor, &personality);
@@ -304,6 +307,7 @@ int spec_extension_parse(OciSpec *spec, const JsonPb *ctx, json_object *config)
         spec->extension->io_priority = io;
         spec->extension->scheduler = scheduler;
         spec->extension->personality = personality;
+        spec->extension->exec_cpu_affinity = affinity;
         return 0;
 }
 
@@ -320,5 +324,6 @@ const char *spec_extension_first(const OciSpec *spec)
                : e->n_mount_mappings > 0 ? "mounts[].uidMappings"
                : e->scheduler            ? "process.scheduler"
                : e->io_priority          ? "process.ioPriority"
+               : e->exec_cpu_affinity    ? "process.execCPUAffinity"
                                          : NULL;
 }

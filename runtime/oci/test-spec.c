@@ -496,6 +496,12 @@ TEST(process_alone)
                                 "\"scheduler\":{\"policy\":\"SCHED_IDLE\"}}", &oci, NULL));
         ASSERT_EQ(oci->extension->umask, 7);
         ASSERT_STREQ(oci->extension->scheduler->policy, "SCHED_IDLE");
+        oci = oci_spec_free(oci);
+        ASSERT_OK(parse_process("{\"args\":[\"a\"],\"cwd\":\"/\",\"execCPUAffinity\":"
+                                "{\"initial\":\"0-1\",\"final\":\"1\"}}", &oci, NULL));
+        ASSERT_OK(oci_process_to_guest(oci, NULL));
+        ASSERT_STREQ(oci->extension->exec_cpu_affinity->initial, "0-1");
+        ASSERT_STREQ(oci->extension->exec_cpu_affinity->final, "1");
         ASSERT_ERROR(parse_process("{\"args\":[\"a\"],\"cwd\":\"/\",\"user\":{\"umask\":512}}", &none, &message),
                      EINVAL);
         ASSERT_CONTAINS(message, "process.user.umask");

@@ -227,6 +227,7 @@ static int exec_in_agent(Opened *c, const char *exec_id, Grpc__Process *process,
                 extension.umask = of_container->umask;
                 extension.scheduler = of_container->scheduler;
                 extension.io_priority = of_container->io_priority;
+                extension.exec_cpu_affinity = of_container->exec_cpu_affinity;
         }
         session_begin(s, NULL, NULL);
         r = agent_exec_process(session_client(s), c->record.id, exec_id, process, &extension, &stdio, CALL_TIMEOUT,

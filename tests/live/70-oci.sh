@@ -183,6 +183,14 @@ properties() {
         assert_status 0 "$RT" exec --process "$T_WORK/process" oci6
         assert_match "$RUN_OUTPUT" 'umask 0077 domain example.org machine i686'
         assert_match "$RUN_OUTPUT" 'policy 5 '
+        # Processors are the guest's.
+        jq -n '{cwd: "/", args: ["/bin/grep", "Cpus_allowed_list", "/proc/self/status"], user: {uid: 0, gid: 0},
+                execCPUAffinity: {initial: "0", final: "0"}}' >"$T_WORK/process"
+        assert_status 0 "$RT" exec --process "$T_WORK/process" oci6
+        assert_match "$RUN_OUTPUT" 'Cpus_allowed_list:[[:space:]]0$'
+        jq '.execCPUAffinity.final = "700"' "$T_WORK/process" >"$T_WORK/new"
+        assert_fails "$RT" exec --process "$T_WORK/new" oci6
+        assert_contains "$RUN_OUTPUT" "execCPUAffinity: no processor of the list is the container's"
         jq -n '{unified: {"memory.high": "60002304"}}' >"$T_WORK/resources"
         assert_status 0 "$RT" update --resources "$T_WORK/resources" oci6
         assert_status 0 "$RT" exec oci6 /bin/cat /sys/fs/cgroup/memory.high
