@@ -140,7 +140,7 @@ static void change_limits(void)
         ASSERT_EQ(limits_before.cpu_period, 50000);
         ASSERT_EQ(limits_before.io_weight, 55);
         ASSERT_EQ(limits_before.memory_max, UINT64_C(1) << 30);
-        ASSERT_EQ(limits_before.cpus.n, 1);
+        ASSERT_EQ(limits_before.cpus.bits[0], 1);
         ASSERT_EQ(limits_before.memory_nodes.bits[0], 1);
         ASSERT_EQ(change(&original), 0);
         ASSERT_EQ(limits_before.cpu_weight, UINT64_MAX);
