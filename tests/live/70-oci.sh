@@ -91,6 +91,10 @@ exit_codes() {
         assert_match "$(jq -r .msg "$T_WORK/log")" 'no such file or directory|executable file not found'
         assert_eq "$(jq -s length "$T_WORK/log")" 1
         assert_eq "$("$RT" list --quiet)" ''
+        # An input that has ended before there is a container to read it.
+        jq '.process.args = ["/bin/cat"]' "$T_WORK/oci2/config.json" >"$T_WORK/new"
+        mv "$T_WORK/new" "$T_WORK/oci2/config.json"
+        assert_eq "$(echo early | "$RT" run --bundle "$T_WORK/oci2" oci2)" early
 }
 
 execs() {
