@@ -8,6 +8,8 @@
 
 /* Three streams of each container, of many that start at once; vsock resets what does not fit. */
 #define LISTEN_BACKLOG 256
+/* In one turn of the loop. */
+#define ACCEPTS_MAX 64U
 #define NOTIFY_TRIES_MAX 100U
 #define NOTIFY_RETRY_USEC (100 * USEC_PER_MSEC)
 
@@ -33,9 +35,9 @@ void socket_server_done(SocketServer *server)
         server->n_listeners = 0;
 }
 
-static void on_connection(LoopSource *source, int fd, uint32_t events, void *userdata)
+/* False: nobody else waits. */
+static bool accept_one(SocketListener *listener, int fd)
 {
-        SocketListener *listener = userdata;
         Transport *t = listener->server->transport;
         struct sockaddr_storage peer = {};
         socklen_t len = sizeof(peer);
@@ -44,9 +46,11 @@ static void on_connection(LoopSource *source, int fd, uint32_t events, void *use
 
         c = accept4(fd, (struct sockaddr *) &peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (c < 0) {
-                if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-                        log_warning_errno(negative_errno(), "Accepting on port %u", listener->port);
-                return;
+                int r = negative_errno();
+
+                if (r != -EAGAIN && r != -EINTR && r != -ECONNABORTED)
+                        log_warning_errno(r, "Accepting on port %u", listener->port);
+                return r == -ECONNABORTED;
         }
 
         source_port = listener->server->judge_peer(listener->server, c, &peer);
@@ -54,10 +58,21 @@ static void on_connection(LoopSource *source, int fd, uint32_t events, void *use
                 log_warning("Refused a connection to port %u that does not come from the host",
                             listener->port);
                 safe_close(c);
-                return;
+                return true;
         }
 
         t->handlers.on_accept(listener->port, (uint32_t) source_port, c, t->handlers.userdata);
+        return true;
+}
+
+/*
+ * All that wait, up to a bound: requests that name their streams may be ahead of them, and a turn of the loop takes
+ * its time while twenty containers start on one slow processor.
+ */
+static void on_connection(LoopSource *source, int fd, uint32_t events, void *userdata)
+{
+        for (unsigned i = 0; i < ACCEPTS_MAX && accept_one(userdata, fd); i++)
+                ;
 }
 
 int socket_server_listen(SocketServer *server, uint32_t port, const struct sockaddr *address,

@@ -4,6 +4,7 @@
  * transport goes through the life of a sandbox.
  */
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -646,6 +647,36 @@ TEST(policy)
         ASSERT_CONTAINS(reply_text, "'StartContainer'");
         q.policy = (char *) (uintptr_t) "[Policy]\nAllow=*\n";
         ASSERT_EQ(call(&host, "SetPolicy", &q.base), TTRPC_PERMISSION_DENIED);
+        host_stop(&host);
+}
+
+static unsigned count_fds(void)
+{
+        DIR *d = ASSERT_NOT_NULL(opendir("/proc/self/fd"));
+        unsigned n = 0;
+
+        while (readdir(d))
+                n++;
+        closedir(d);
+        return n;
+}
+
+/* Requests that name them do not wait for one turn of the loop each. */
+TEST(streams_come_together)
+{
+        int fds[40];
+        unsigned before;
+        Host host;
+
+        host_start(&host);
+        run(&host, 5);
+        for (unsigned i = 0; i < ELEMENTSOF(fds); i++)
+                fds[i] = host_connect(&host, 1027, 7200 + i);
+        before = count_fds();
+        run(&host, 1);
+        ASSERT_EQ(count_fds(), before + ELEMENTSOF(fds));
+        for (unsigned i = 0; i < ELEMENTSOF(fds); i++)
+                safe_close(fds[i]);
         host_stop(&host);
 }
 
