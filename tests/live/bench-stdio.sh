@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# How fast the standard streams of a container are, in MB (1,000,000 bytes) a second, through everything that lies
+# How fast the standard streams of a container are, in kB (1,000 bytes) a second, through everything that lies
 # between a process in the guest and a file of the caller: for tools/bench, in a node. No test; lines "NAME NUMBER".
 #   bench-stdio.sh [MB]
 set -euo pipefail
@@ -18,7 +18,7 @@ rate() {
         shift
         "$@"
         usec=$((${EPOCHREALTIME/./} - begin))
-        printf '%s %d\n' "$name" $((MEGABYTES * 1000000 / usec))
+        printf '%s %d\n' "$name" $((MEGABYTES * 1000000 * 1000 / usec))
 }
 
 from_container() {

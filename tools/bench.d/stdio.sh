@@ -4,7 +4,7 @@
 # Throughput of standard streams in a live node and in a VM node (tests/live/bench-stdio.sh). What these numbers
 # say about other machines depends on what is emulated: the report names it.
 
-BENCH_ABOUT['stdio']='MB a second of standard output and input of a container, in either kind of node (takes times)'
+BENCH_ABOUT['stdio']='kB a second of standard output and input of a container, in either kind of node (takes times)'
 BENCH_TIMED['stdio']=1
 # MB in each direction; an emulated CPU takes its time.
 declare -A BENCH_STDIO_SIZE=([live]=100 [vm]=30)
@@ -25,8 +25,8 @@ stdio_measure() {
                 die "the streams could not be measured: $out"
         while read -r name number; do
                 case $name in
-                stdout) bench_value "stdio.$1.out" "$number" ' MB/s' "standard output, $1 node" ;;
-                stdin) bench_value "stdio.$1.in" "$number" ' MB/s' "standard input, $1 node" ;;
+                stdout) bench_value "stdio.$1.out" "$number" ' kB/s' "standard output, $1 node" ;;
+                stdin) bench_value "stdio.$1.in" "$number" ' kB/s' "standard input, $1 node" ;;
                 esac
         done <<<"$out"
 }
