@@ -33,7 +33,7 @@ typedef struct Counts {
 
 static AgentClient client;
 
-static unsigned count_entries(const char *path, bool directories_only)
+static unsigned count_named(const char *path, bool directories_only)
 {
         DIR *d = ASSERT_NOT_NULL(opendir(path));
         unsigned n = 0;
@@ -75,12 +75,12 @@ static void count(Counts *ret)
         char path[256];
 
         snprintf(path, sizeof(path), "/proc/%d/fd", (int) client.agent);
-        ret->descriptors = count_entries(path, false);
+        ret->descriptors = count_named(path, false);
         snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int) client.agent, (int) client.agent);
         ASSERT_OK(read_file_at(AT_FDCWD, path, MIB(1), &children, NULL));
         ret->children = count_words(children);
         agent_client_cgroup(&client, path, sizeof(path));
-        ret->cgroups = count_entries(path, true);
+        ret->cgroups = count_named(path, true);
         ret->anonymous_kb = anonymous_kb();
 }
 

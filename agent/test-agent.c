@@ -4,7 +4,6 @@
  * transport goes through the life of a sandbox.
  */
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -650,17 +649,6 @@ TEST(policy)
         host_stop(&host);
 }
 
-static unsigned count_fds(void)
-{
-        DIR *d = ASSERT_NOT_NULL(opendir("/proc/self/fd"));
-        unsigned n = 0;
-
-        while (readdir(d))
-                n++;
-        closedir(d);
-        return n;
-}
-
 /* Requests that name them do not wait for one turn of the loop each. */
 TEST(streams_come_together)
 {
@@ -672,9 +660,9 @@ TEST(streams_come_together)
         run(&host, 5);
         for (unsigned i = 0; i < ELEMENTSOF(fds); i++)
                 fds[i] = host_connect(&host, 1027, 7200 + i);
-        before = count_fds();
+        before = count_entries("/proc/self/fd");
         run(&host, 1);
-        ASSERT_EQ(count_fds(), before + ELEMENTSOF(fds));
+        ASSERT_EQ(count_entries("/proc/self/fd"), before + ELEMENTSOF(fds));
         for (unsigned i = 0; i < ELEMENTSOF(fds); i++)
                 safe_close(fds[i]);
         host_stop(&host);

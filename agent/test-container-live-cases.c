@@ -678,18 +678,6 @@ TEST(limits)
         run_done(&run);
 }
 
-static unsigned count_entries(const char *path)
-{
-        DIR *d = opendir(path);
-        unsigned n = 0;
-
-        ASSERT_NOT_NULL(d);
-        while (readdir(d))
-                n++;
-        closedir(d);
-        return n;
-}
-
 static unsigned count_lines(const char *path)
 {
         _cleanup_free_ char *text = NULL;

@@ -126,17 +126,6 @@ int exec_all(ExecRun *x)
         return x->status;
 }
 
-unsigned count_entries(const char *path)
-{
-        DIR *d = ASSERT_NOT_NULL(opendir(path));
-        unsigned n = 0;
-
-        while (readdir(d))
-                n++;
-        closedir(d);
-        return n;
-}
-
 void start_sleeper(Run *run)
 {
         ASSERT_OK(run_create(run));

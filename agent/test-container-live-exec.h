@@ -35,5 +35,3 @@ void exec_done(ExecRun *x);
 
 /* Creates and starts run. */
 void start_sleeper(Run *run);
-/* Of a directory, with "." and "..". */
-unsigned count_entries(const char *path);

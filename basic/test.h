@@ -6,6 +6,7 @@
  * command line) and prints one line each. A failed assertion prints expression and values and aborts.
  */
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -105,3 +106,15 @@ extern TestCase *test_cases;
                 if (!_a_ || !strstr(_a_, _b_))                                                     \
                         TEST_FAIL("\"%s\" does not contain \"%s\"", _a_ ? _a_ : "(null)", _b_);    \
         })
+
+/* Of a directory, "." and ".." included: for descriptors before and after. */
+static inline unsigned count_entries(const char *path)
+{
+        DIR *d = ASSERT_NOT_NULL(opendir(path));
+        unsigned n = 0;
+
+        while (readdir(d))
+                n++;
+        closedir(d);
+        return n;
+}
