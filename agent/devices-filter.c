@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Device rules as a BPF program: see devices.h. Runs in the agent, before the container exists. */
 
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 /* The start, the end, and at most eight instructions for a rule. */
 #define INSNS_FIXED 9U
 #define INSNS_RULE_MAX 8U
+#define LOAD_ATTEMPTS_MAX 8U
 
 enum {
         REG_RESULT = BPF_REG_0,
@@ -144,6 +146,25 @@ static int attach(int cgroup_fd, int prog_fd, int old_fd)
         return bpf_call(BPF_PROG_ATTACH, &attr);
 }
 
+/*
+ * The verifier gives up with EAGAIN when a signal is pending (kernel 4.20), and SIGCHLD comes whenever a process of
+ * another container ends. Kept back, signals can not do that; what else wakes a task (freezer, debugger) is over at
+ * the next attempt.
+ */
+static int load(union bpf_attr *attr)
+{
+        sigset_t all, before;
+        int fd = -EAGAIN;
+
+        sigfillset(&all);
+        if (sigprocmask(SIG_SETMASK, &all, &before) < 0)
+                return negative_errno();
+        for (unsigned i = 0; fd == -EAGAIN && i < LOAD_ATTEMPTS_MAX; i++)
+                fd = bpf_call(BPF_PROG_LOAD, attr);
+        (void) sigprocmask(SIG_SETMASK, &before, NULL);
+        return fd;
+}
+
 int device_filter_attach(int cgroup_fd, const struct bpf_insn *insns, size_t n, int old_fd,
                          char **reterr_message)
 {
@@ -159,7 +180,7 @@ int device_filter_attach(int cgroup_fd, const struct bpf_insn *insns, size_t n, 
         attr.license = (uint64_t) (uintptr_t) "Apache-2.0";
         memcpy(attr.prog_name, "kata_devices", sizeof("kata_devices"));
 
-        prog_fd = bpf_call(BPF_PROG_LOAD, &attr);
+        prog_fd = load(&attr);
         if (prog_fd < 0)
                 return error_setf(reterr_message, prog_fd, "cannot load the device filter: %s",
                                   strerror(-prog_fd));

@@ -7,12 +7,15 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "agent/cgroup-events.h"
 #include "agent/cgroup-stats.h"
+#include "agent/devices.h"
 #include "agent/test-container-live-exec.h"
 #include "basic/fd.h"
+#include "basic/limits.h"
 
 #define S(s) ((char *) (s))
 
@@ -405,6 +408,50 @@ TEST(update_by_names)
                 ASSERT_OK(read_file_at(container_cgroup(run.container)->fd, "pids.max", 64, &text, NULL));
                 ASSERT_STREQ(text, "78\n");
         }
+        run_done(&run);
+}
+
+static volatile sig_atomic_t n_alarms;
+
+static void on_alarm(int sig)
+{
+        n_alarms++;
+}
+
+/* The verifier gives up when a signal arrives; that other containers end meanwhile is no error of this one. */
+TEST(device_filter_while_signals_arrive)
+{
+        const struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+        const struct itimerval often = { .it_interval.tv_usec = 20, .it_value.tv_usec = 20 }, never = {};
+        _cleanup_free_ struct bpf_insn *insns = NULL;
+        _cleanup_free_ char *message = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        DeviceRule rules[SPEC_DEVICE_RULES_MAX];
+        struct sigaction old;
+        static Run run;
+        size_t n;
+
+        for (size_t i = 0; i < ELEMENTSOF(rules); i++)
+                rules[i] = (DeviceRule) { .allow = true, .type = 'c', .major = 511, .minor = (int64_t) i, .access = 1 };
+        ASSERT_OK(device_filter_build(rules, ELEMENTSOF(rules), &insns, &n));
+
+        run_init(&run, "exec sleep 1000");
+        start_sleeper(&run);
+        ASSERT_OK(sigaction(SIGALRM, &sa, &old));
+        ASSERT_OK(setitimer(ITIMER_REAL, &often, NULL));
+        for (unsigned i = 0; i < 100; i++) {
+                int r = device_filter_attach(container_cgroup(run.container)->fd, insns, n, fd, &message);
+
+                if (r < 0) {
+                        ASSERT_OK(setitimer(ITIMER_REAL, &never, NULL));
+                        TEST_FAIL("filter %u, after %d signals: %s", i, (int) n_alarms, strempty(message));
+                }
+                safe_close(fd);
+                fd = r;
+        }
+        ASSERT_OK(setitimer(ITIMER_REAL, &never, NULL));
+        ASSERT_OK(sigaction(SIGALRM, &old, NULL));
+        ASSERT_TRUE(n_alarms > 0);
         run_done(&run);
 }
 
