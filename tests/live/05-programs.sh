@@ -38,6 +38,8 @@ for program in "$PROGRAMS"/test-*; do
         *-cycles-live) t_live "$PROGRAM" run_cycles ;;
         # The agent as a process of the node: no machine, no controllers.
         *-parallel-live | *-stuck-live) t_live "$PROGRAM" run_program ;;
+        # With a machine; 76-containerd makes the same calls.
+        *-task-live) t_live "$PROGRAM" run_program ;;
         *) t "$PROGRAM" run_program ;;
         esac
 done

@@ -26,4 +26,4 @@ mkosi_image_runs_a_container() {
         stop_sandbox mkosi
 }
 
-t "a sandbox runs from the image that mkosi built" mkosi_image_runs_a_container
+t_live "a sandbox runs from the image that mkosi built" mkosi_image_runs_a_container

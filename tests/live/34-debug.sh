@@ -214,7 +214,7 @@ unsigned_extension() {
 }
 
 t "shells in a guest with Debug=yes" debug_mode
-t "without Debug=yes there is no disk, no port, no socket" nothing_of_it_without
+t_live "without Debug=yes there is no disk, no port, no socket" nothing_of_it_without
 t_live "a debug extension that does not match is refused" tampered_tree
 t_live "a debug extension without a signature is refused with Certificate=" unsigned_extension
-t "a flipped byte in the debug extension panics the guest" tampered_data
+t_live "a flipped byte in the debug extension panics the guest" tampered_data

@@ -342,7 +342,7 @@ ip netns add "$NS"
 ip netns delete "$NS"
 
 t "a container in a network namespace" pod
-t "configured after create" after_create
+t_live "configured after create" after_create
 t_live "configured by a hook, and a pod" by_a_hook
 t_live "configured after create, and taken" late_refusal
 t_live "the supervisor is killed in between" killed_between

@@ -233,7 +233,7 @@ if command -v dockerd >/dev/null; then
         mkdir -p "$DIR"
         t "life of a container" life
         t_live "exit codes, streams and a terminal" exit_codes
-        t "the bridge, and a published port" bridge_network
+        t_live "the bridge, and a published port" bridge_network
         t_live "dockerd is restarted" restarts
         docker_down
 else
