@@ -186,6 +186,27 @@ int parse_usec(const char *s, usec_t *ret)
         return 0;
 }
 
+int parse_assignments(char *text, int (*func)(const char *key, char *value, void *userdata), void *userdata,
+                      unsigned *ret_line)
+{
+        char *line;
+        int r = 0;
+
+        *ret_line = 0;
+        while (r >= 0 && (line = strsep(&text, "\n"))) {
+                char *value = strchr(line, '=');
+
+                ++*ret_line;
+                if (!*line)
+                        continue;
+                if (!value)
+                        return -EINVAL;
+                *value++ = '\0';
+                r = func(line, value, userdata);
+        }
+        return r < 0 ? r : 0;
+}
+
 char *hex_encode(const void *data, size_t n)
 {
         static const char digits[] = "0123456789abcdef";

@@ -27,6 +27,13 @@ int parse_size(const char *s, uint64_t *ret);
 /* Seconds, or with a suffix us, ms, s, min, h, d; "infinity". Compound spans ("1min 30s") are accepted. */
 int parse_usec(const char *s, usec_t *ret);
 
+/*
+ * Lines KEY=VALUE as we write them to state files; empty ones are passed over, and text is taken apart. Ends with the
+ * first error of func, or -EINVAL for a line without '='; ret_line is the number of the last line looked at.
+ */
+int parse_assignments(char *text, int (*func)(const char *key, char *value, void *userdata), void *userdata,
+                      unsigned *ret_line);
+
 /* Lower-case hexadecimal. hex_encode returns a new string; decode wants exactly 2*n digits. */
 char *hex_encode(const void *data, size_t n);
 int hex_decode(const char *s, void *ret, size_t n);

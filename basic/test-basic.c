@@ -64,6 +64,35 @@ TEST(parse_units)
         ASSERT_ERROR(parse_bool("maybe", &b), EINVAL);
 }
 
+static int collect(const char *key, char *value, void *userdata)
+{
+        char *seen = userdata;
+        size_t n = strlen(seen);
+
+        if (streq(key, "bad"))
+                return -ERANGE;
+        snprintf(seen + n, 64 - n, "<%s|%s>", key, value);
+        return 1;
+}
+
+TEST(assignments)
+{
+        char seen[64] = "", good[] = "a=1\n\n=x=y\nb=\n", torn[] = "a=1\n\nno\nb=2", bad[] = "bad=1\nb=2", none[] = "";
+        unsigned n;
+
+        ASSERT_EQ(parse_assignments(good, collect, seen, &n), 0);
+        ASSERT_STREQ(seen, "<a|1><|x=y><b|>");
+        seen[0] = '\0';
+        ASSERT_ERROR(parse_assignments(torn, collect, seen, &n), EINVAL);
+        ASSERT_EQ(n, 3);
+        ASSERT_STREQ(seen, "<a|1>");
+        seen[0] = '\0';
+        ASSERT_ERROR(parse_assignments(bad, collect, seen, &n), ERANGE);
+        ASSERT_EQ(n, 1);
+        ASSERT_EQ(parse_assignments(none, collect, seen, &n), 0);
+        ASSERT_STREQ(seen, "");
+}
+
 TEST(ids)
 {
         ASSERT_TRUE(id_is_valid("web", SANDBOX_ID_MAX));

@@ -27,7 +27,6 @@
 /* A boot under emulation, with everything that may be slow beside it. */
 #define START_USEC (180 * USEC_PER_SEC)
 #define STOP_USEC (90 * USEC_PER_SEC)
-#define REST_STEP_USEC 20000U
 
 int sandbox_name_for(const char *root, const char *id, char **ret, char **reterr_message)
 {
@@ -192,24 +191,18 @@ int sandbox_connect(const char *root, const char *sandbox, TaskClient **ret, cha
         return task_client_connect(sandbox, ret, reterr_message);
 }
 
+static bool is_at_rest(const char *state)
+{
+        return !streq(state, "deactivating");
+}
+
 /*
  * A sandbox of that name that ends by itself, whose end takes the run-time directory away, whoever's that is by then.
  * It is not stopped: it may be that of others in the next moment.
  */
 static int await_rest(const char *unit)
 {
-        usec_t end = now_usec() + STOP_USEC;
-
-        for (;;) {
-                _cleanup_free_ char *state = NULL;
-                int r = service_active_state(unit, &state);
-
-                if (r < 0 || !streq(state, "deactivating"))
-                        return r;
-                if (now_usec() >= end)
-                        return -ETIMEDOUT;
-                (void) usleep(REST_STEP_USEC);
-        }
+        return service_await(unit, is_at_rest, STOP_USEC);
 }
 
 /* With the mark of ours: the operator may have defined one of that name since, which would be started instead. */

@@ -66,22 +66,25 @@ static int parse_link(NetUndo *undo, char *value)
         return 0;
 }
 
-typedef struct Seen {
-        bool version, namespace;
-} Seen;
+typedef struct Loading {
+        NetUndo *undo;
+        bool version_seen, namespace_seen;
+} Loading;
 
-static int parse_line(NetUndo *undo, const char *key, char *value, Seen *seen)
+static int parse_line(const char *key, char *value, void *userdata)
 {
+        Loading *loading = userdata;
+        NetUndo *undo = loading->undo;
         uint64_t v;
 
         if (streq(key, "version")) {
-                seen->version = parse_u64(value, &v) >= 0 && v == UNDO_VERSION;
-                return seen->version ? 0 : -EINVAL;
+                loading->version_seen = parse_u64(value, &v) >= 0 && v == UNDO_VERSION;
+                return loading->version_seen ? 0 : -EINVAL;
         }
         if (streq(key, "namespace")) {
-                if (seen->namespace || (value[0] != '/' && !streq(value, NO_PATH)))
+                if (loading->namespace_seen || (value[0] != '/' && !streq(value, NO_PATH)))
                         return -EINVAL;
-                seen->namespace = true;
+                loading->namespace_seen = true;
                 if (value[0] != '/')
                         return 0;
                 undo->path = strdup(value);
@@ -101,9 +104,8 @@ int net_undo_load(NetUndo *ret, const char *file, char **reterr_message)
 {
         _cleanup_(net_undo_done) NetUndo undo = {};
         _cleanup_free_ char *text = NULL;
-        char *line, *rest;
-        unsigned n = 0;
-        Seen seen = {};
+        Loading loading = { .undo = &undo };
+        unsigned n;
         int r;
 
         r = read_file_at(AT_FDCWD, file, NET_UNDO_FILE_MAX, &text, NULL);
@@ -112,20 +114,11 @@ int net_undo_load(NetUndo *ret, const char *file, char **reterr_message)
         if (r < 0)
                 return error_setf(reterr_message, r, "%s: %s", file, strerror(-r));
 
-        for (rest = text; (line = strsep(&rest, "\n"));) {
-                char *value = strchr(line, '=');
-
-                n++;
-                if (!*line)
-                        continue;
-                if (value)
-                        *value++ = '\0';
-                r = value ? parse_line(&undo, line, value, &seen) : -EINVAL;
-                if (r < 0)
-                        return error_setf(reterr_message, r, "%s:%u: not a line of this version's notes about a "
-                                          "network namespace", file, n);
-        }
-        if (!seen.version || !seen.namespace)
+        r = parse_assignments(text, parse_line, &loading, &n);
+        if (r < 0)
+                return error_setf(reterr_message, r, "%s:%u: not a line of this version's notes about a network "
+                                  "namespace", file, n);
+        if (!loading.version_seen || !loading.namespace_seen)
                 return error_setf(reterr_message, -EINVAL, "%s: version or namespace are missing", file);
 
         *ret = undo;

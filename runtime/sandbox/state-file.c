@@ -169,8 +169,15 @@ static int parse_container(SandboxState *state, char *value)
         return sandbox_state_add_container(state, name, (int) numbers[0], numbers[1], (int) numbers[2]);
 }
 
-static int parse_line(SandboxState *state, const char *key, char *value, bool *version_seen)
+typedef struct Loading {
+        SandboxState *state;
+        bool version_seen;
+} Loading;
+
+static int parse_line(const char *key, char *value, void *userdata)
 {
+        Loading *loading = userdata;
+        SandboxState *state = loading->state;
         uint64_t v;
         int r;
 
@@ -178,7 +185,7 @@ static int parse_line(SandboxState *state, const char *key, char *value, bool *v
                 r = parse_u64(value, &v);
                 if (r >= 0 && v != SANDBOX_STATE_VERSION)
                         r = -EOPNOTSUPP;
-                *version_seen = r >= 0;
+                loading->version_seen = r >= 0;
                 return r;
         }
         if (streq(key, "running"))
@@ -209,9 +216,8 @@ int sandbox_state_load(SandboxState *ret, const char *path, char **reterr_messag
 {
         _cleanup_(sandbox_state_done) SandboxState state = {};
         _cleanup_free_ char *text = NULL;
-        char *line, *rest;
-        bool version_seen = false;
-        unsigned n = 0;
+        Loading loading = { .state = &state };
+        unsigned n;
         int r;
 
         r = read_file_at(AT_FDCWD, path, STATE_FILE_MAX, &text, NULL);
@@ -220,21 +226,11 @@ int sandbox_state_load(SandboxState *ret, const char *path, char **reterr_messag
         if (r < 0)
                 return error_setf(reterr_message, r, "'%s' can not be read: %s", path, strerror(-r));
 
-        for (rest = text; (line = strsep(&rest, "\n"));) {
-                char *value = strchr(line, '=');
-
-                n++;
-                if (!*line)
-                        continue;
-                if (value)
-                        *value++ = '\0';
-                r = value ? parse_line(&state, line, value, &version_seen) : -EINVAL;
-                if (r < 0)
-                        return error_setf(reterr_message, r, "%s:%u: %s", path, n,
-                                          r == -EOPNOTSUPP ? "written by a newer version" :
-                                                             "not a line of a sandbox state");
-        }
-        if (!version_seen)
+        r = parse_assignments(text, parse_line, &loading, &n);
+        if (r < 0)
+                return error_setf(reterr_message, r, "%s:%u: %s", path, n,
+                                  r == -EOPNOTSUPP ? "written by a newer version" : "not a line of a sandbox state");
+        if (!loading.version_seen)
                 return error_setf(reterr_message, EINVAL, "%s: no version", path);
 
         *ret = state;

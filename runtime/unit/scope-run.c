@@ -3,67 +3,44 @@
 
 #include "runtime/unit/scope-run.h"
 
-#include <unistd.h>
-
-#include "basic/error.h"
 #include "runtime/unit/service-control.h"
+#include "runtime/unit/unit-wait.h"
 
-#define STEP_USEC 10000U
-
-typedef struct Wait {
-        sd_event *event;
-        int error;
-        char *message;
-} Wait;
+typedef struct Start {
+        const ScopeParams *params;
+        ScopeOp *op;
+} Start;
 
 static void on_started(ScopeOp *op, int error, const char *message, void *userdata)
 {
-        Wait *w = userdata;
+        unit_wait_done(userdata, error, message);
+}
 
-        w->error = error;
-        if (error < 0 && message)
-                w->message = strdup(message);
-        (void) sd_event_exit(w->event, 0);
+static int begin(UnitBus *bus, UnitWait *wait, void *data, char **reterr_message)
+{
+        Start *s = data;
+
+        return scope_start(bus, s->params, on_started, wait, &s->op, reterr_message);
+}
+
+static void clean_up(void *data)
+{
+        Start *s = data;
+
+        scope_op_free(s->op);
 }
 
 int scope_run_start(const ScopeParams *params, char **reterr_message)
 {
-        _cleanup_(unit_bus_unrefp) UnitBus *bus = NULL;
-        Wait w = { .error = -EIO };
-        ScopeOp *op = NULL;
-        int r;
+        return unit_wait_run(begin, clean_up, &(Start) { .params = params }, reterr_message);
+}
 
-        r = sd_event_new(&w.event);
-        if (r >= 0)
-                r = unit_bus_open_system(w.event, &bus, reterr_message);
-        if (r >= 0)
-                r = scope_start(bus, params, on_started, &w, &op, reterr_message);
-        if (r >= 0)
-                r = sd_event_loop(w.event);
-        if (r >= 0) {
-                r = w.error;
-                if (r < 0)
-                        (void) error_setf(reterr_message, r, "%s", error_text(w.message, r));
-        }
-        scope_op_free(op);
-        bus = unit_bus_unref(bus);
-        sd_event_unref(w.event);
-        free(w.message);
-        return r;
+static bool has_ended(const char *state)
+{
+        return streq(state, "inactive") || streq(state, "failed");
 }
 
 int scope_run_await_end(const char *name, usec_t timeout)
 {
-        usec_t end = now_usec() + timeout;
-
-        for (;;) {
-                _cleanup_free_ char *state = NULL;
-                int r = service_active_state(name, &state);
-
-                if (r < 0 || streq(state, "inactive") || streq(state, "failed"))
-                        return r;
-                if (now_usec() >= end)
-                        return -ETIMEDOUT;
-                (void) usleep(STEP_USEC);
-        }
+        return service_await(name, has_ended, timeout);
 }

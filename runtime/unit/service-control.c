@@ -3,96 +3,104 @@
 
 #include "runtime/unit/service-control.h"
 
+#include <unistd.h>
+
 #include "basic/error.h"
 #include "runtime/unit/job.h"
+#include "runtime/unit/unit-wait.h"
 
 #define MANAGER "org.freedesktop.systemd1"
 #define MANAGER_PATH "/org/freedesktop/systemd1"
 #define MANAGER_INTERFACE "org.freedesktop.systemd1.Manager"
 
-typedef struct Wait {
-        sd_event *event;
-        int error;
-        char *message;
-} Wait;
+#define AWAIT_STEP_USEC 10000U
+
+typedef struct Verb {
+        const char *verb, *unit;
+        usec_t timeout;
+        UnitJob *job;
+} Verb;
 
 static void on_done(UnitJob *job, const UnitJobOutcome *outcome, void *userdata)
 {
-        Wait *w = userdata;
+        unit_wait_done(userdata, outcome->error, outcome->message);
+}
 
-        w->error = outcome->error;
-        if (outcome->error < 0 && outcome->message)
-                w->message = strdup(outcome->message);
-        (void) sd_event_exit(w->event, 0);
+static int begin(UnitBus *bus, UnitWait *wait, void *data, char **reterr_message)
+{
+        Verb *v = data;
+
+        return unit_job_begin_verb(bus, v->verb, v->unit, "replace", v->timeout, on_done, wait, &v->job,
+                                   reterr_message);
+}
+
+static void clean_up(void *data)
+{
+        Verb *v = data;
+
+        unit_job_free(v->job);
 }
 
 static int run_job(const char *verb, const char *unit, usec_t timeout, char **reterr_message)
 {
-        Wait w = { .error = -EIO };
-        UnitBus *bus = NULL;
-        UnitJob *job = NULL;
-        int r;
+        return unit_wait_run(begin, clean_up, &(Verb) { .verb = verb, .unit = unit, .timeout = timeout },
+                             reterr_message);
+}
 
-        r = sd_event_new(&w.event);
-        if (r >= 0)
-                r = unit_bus_open_system(w.event, &bus, reterr_message);
-        if (r >= 0)
-                r = unit_job_begin_verb(bus, verb, unit, "replace", timeout, on_done, &w, &job, reterr_message);
-        if (r >= 0)
-                r = sd_event_loop(w.event);
-        if (r >= 0) {
-                r = w.error;
-                if (r < 0)
-                        (void) error_setf(reterr_message, r, "%s", error_text(w.message, r));
-        }
-        unit_job_free(job);
-        unit_bus_unref(bus);
-        sd_event_unref(w.event);
-        free(w.message);
-        return r;
+static int open_unit(const char *unit, sd_bus **ret, char **ret_path)
+{
+        int r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, ret_path);
+
+        return r < 0 ? r : sd_bus_open_system(ret);
 }
 
 static char *status_text(const char *unit)
 {
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_free_ char *path = NULL;
-        sd_bus *bus = NULL;
         char *text = NULL;
 
-        if (sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path) < 0)
-                return NULL;
-        if (sd_bus_open_system(&bus) >= 0)
+        if (open_unit(unit, &bus, &path) >= 0)
                 (void) sd_bus_get_property_string(bus, MANAGER, path, "org.freedesktop.systemd1.Service",
                                                   "StatusText", NULL, &text);
-        sd_bus_flush_close_unref(bus);
         return text;
 }
 
 int service_active_state(const char *unit, char **ret)
 {
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_free_ char *path = NULL;
-        sd_bus *bus = NULL;
-        int r;
+        int r = open_unit(unit, &bus, &path);
 
-        r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
-        if (r >= 0)
-                r = sd_bus_open_system(&bus);
         if (r >= 0)
                 r = sd_bus_get_property_string(bus, MANAGER, path, "org.freedesktop.systemd1.Unit", "ActiveState", NULL,
                                                ret);
-        sd_bus_flush_close_unref(bus);
         return r < 0 ? r : 0;
+}
+
+int service_await(const char *unit, bool (*reached)(const char *state), usec_t timeout)
+{
+        usec_t end = now_usec() + timeout;
+
+        for (;;) {
+                _cleanup_free_ char *state = NULL;
+                int r = service_active_state(unit, &state);
+
+                if (r < 0 || reached(state))
+                        return r;
+                if (now_usec() >= end)
+                        return -ETIMEDOUT;
+                (void) usleep(AWAIT_STEP_USEC);
+        }
 }
 
 int service_find_scope(const char *unit, char **ret)
 {
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_free_ char *path = NULL;
         char **units = NULL;
-        sd_bus *bus = NULL;
-        int r;
+        int r = open_unit(unit, &bus, &path);
 
-        r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
-        if (r >= 0)
-                r = sd_bus_open_system(&bus);
         if (r >= 0)
                 r = sd_bus_get_property_strv(bus, MANAGER, path, "org.freedesktop.systemd1.Unit", "ConsistsOf", NULL,
                                              &units);
@@ -106,7 +114,6 @@ int service_find_scope(const char *unit, char **ret)
                         free(*u);
         }
         free(units);
-        sd_bus_flush_close_unref(bus);
         return r;
 }
 

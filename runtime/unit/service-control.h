@@ -19,6 +19,8 @@ int service_start(const char *unit, usec_t timeout, char **reterr_message);
 int service_stop(const char *unit, usec_t timeout, char **reterr_message);
 /* ActiveState=, "inactive" also for one that is not loaded; new string. Of any unit. */
 int service_active_state(const char *unit, char **ret);
+/* Waits, and does nothing else, until it has such an ActiveState=: 0, or -ETIMEDOUT. */
+int service_await(const char *unit, bool (*reached)(const char *state), usec_t timeout);
 /* So that a unit that failed does not stay in the way. */
 void service_reset_failed(const char *unit);
 /*
