@@ -144,7 +144,7 @@ t_live "without an initrd the error has the command to run" without_initrd
 t_live "a pinned kernel that is not there" without_kernel
 t_live "a required module that the kernel lacks" missing_module
 t_live "hooks of kernel packages make and remove it" hooks
-kata-image initrd --kernel-release "$RELEASE" >/dev/null 2>&1
+t_set_up kata-image initrd --kernel-release "$RELEASE" >/dev/null 2>&1
 t_live "the initrd has the same bytes each time" same_bytes
 t "a sandbox runs on the distribution's kernel" boots
 t_live "flipped byte in the image" flipped_byte

@@ -71,7 +71,7 @@ life() {
         p
         assert_status 0 podman run --detach --name life --hostname inner --env GREETING=hello --network none busybox \
                 /bin/sh -c 'echo $GREETING from $(hostname); trap "echo got TERM; exit 9" TERM; trap "echo got USR1" USR1
-                        echo ready; while :; do sleep 0.2; done'
+                        echo ready; sleep 1000 & while :; do wait; done'
         wait_for 20 "the output" is_logged life ready
         assert_contains "$(podman logs life)" 'hello from inner'
         local id pid
@@ -247,7 +247,7 @@ quadlet() {
 Image=localhost/busybox
 ContainerName=quad
 Network=none
-Exec=/bin/sh -c 'echo up; trap "exit 0" TERM; while :; do sleep 0.2; done'
+Exec=/bin/sh -c 'echo up; trap "exit 0" TERM; sleep 1000 & while :; do wait; done'
 GlobalArgs=--runtime=kata
 [Service]
 Environment=CONTAINERS_CONF=$CONTAINERS_CONF CONTAINERS_STORAGE_CONF=$CONTAINERS_STORAGE_CONF

@@ -193,7 +193,7 @@ two_at_once() {
         CTR events >"$T_WORK/events" &
         local events=$! pid rc=0
         SNAPSHOTTER=overlayfs detached CTR_RUN --detach --log-uri "file://$T_WORK/log1" "$IMAGE" d1 \
-                /bin/sh -c 'trap "echo got it; exit 9" USR1; echo ready; while :; do sleep 0.2; done'
+                /bin/sh -c 'trap "echo got it; exit 9" USR1; echo ready; sleep 1000 & while :; do wait; done'
         detached CTR_RUN --detach --log-uri "file://$T_WORK/log2" "$IMAGE" d2 /bin/sleep 1000
         task_is d1 RUNNING && task_is d2 RUNNING || fail "tasks: $(CTR tasks list)"
 

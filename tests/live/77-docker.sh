@@ -98,7 +98,7 @@ life() {
                 --volume "$T_WORK/rw:/rw" --volume "$T_WORK/ro:/ro:ro" --volume named:/named --tmpfs /scratch busybox \
                 /bin/sh -c 'echo $GREETING from $(hostname); trap "echo got TERM; exit 9" TERM; trap "echo got USR1" USR1
                         cat /ro/file; echo written >/rw/file; touch /ro/no || echo read-only; touch /named/file
-                        echo ready; while :; do sleep 0.2; done'
+                        echo ready; sleep 1000 & while :; do wait; done'
         wait_for 30 "the output" is_logged life ready
         assert_eq "$(docker logs life 2>/dev/null)" $'hello from inner\ncontent\nread-only\nready'
         assert_eq "$(cat "$T_WORK/rw/file")" written

@@ -18,6 +18,9 @@ export LC_ALL=C.UTF-8 SYSTEMD_PAGER=cat SYSTEMD_COLORS=0
 # Everything takes its time where an emulated CPU runs the node.
 T_SCALE=1
 [[ ${KATA_NODE:-} != vm ]] || T_SCALE=3
+# Seconds between two looks at something, which cost what is waited for where a CPU is emulated.
+T_POLL=0.1
+[[ ${KATA_NODE:-} != vm ]] || T_POLL=0.5
 T_TIMEOUT=$((120 * T_SCALE))
 
 LEAK_CHECK=$T_LIB/leak-check
@@ -45,6 +48,12 @@ t() {
         done
 }
 
+# t_set_up COMMAND...: between two tests, for all that follow. What it makes is no test's leak.
+t_set_up() {
+        "$@"
+        rm -f "$T_DIR/now"
+}
+
 # t_try NAME FUNCTION: T_LEFT is 0 when there is a result.
 t_try() {
         local name=$1 function=$2 rc=0 pid watchdog began=$SECONDS
@@ -52,7 +61,12 @@ t_try() {
         T_WORK=$T_DIR/work
         rm -rf "$T_WORK"
         mkdir "$T_WORK"
-        "$LEAK_CHECK" baseline "$T_WORK/baseline"
+        # What the last test has left is what this one begins with.
+        if [[ -e $T_DIR/now ]]; then
+                mv "$T_DIR/now" "$T_WORK/baseline"
+        else
+                "$LEAK_CHECK" baseline "$T_WORK/baseline"
+        fi
         # No cursor: with matches, journalctl of systemd 252 also skips the first entry after it.
         T_SINCE=$(journalctl --lines=1 --output=json | jq -r .__REALTIME_TIMESTAMP)
         # A process group of its own, so that the deadline also ends what the test started.
@@ -85,7 +99,7 @@ t_try() {
         # State is shown before it is cleaned away.
         ((rc == 0)) || t_diagnose >"$T_WORK/diagnosis" 2>&1 || true
         t_clean_up >>"$T_WORK/output" 2>&1
-        if ! "$LEAK_CHECK" compare "$T_WORK/baseline" >"$T_WORK/leaks"; then
+        if ! "$LEAK_CHECK" compare "$T_WORK/baseline" "$T_DIR/now" >"$T_WORK/leaks"; then
                 ((rc != 0)) || rc=1
         fi
         if ((rc == 0)); then
@@ -252,7 +266,7 @@ wait_for() {
         shift 2
         until "$@" >/dev/null 2>&1; do
                 ((SECONDS < deadline)) || fail "waited in vain for $what"
-                sleep 0.1
+                sleep "$T_POLL"
         done
 }
 
@@ -298,7 +312,7 @@ assert_journal() {
                         ((n == 0)) || break
                 fi
                 ((SECONDS < deadline)) || fail "journal has $n entries for: $* (wanted: ${count:-at least one})"
-                sleep 0.2
+                sleep "$T_POLL"
         done
         JOURNAL_ENTRY=$(head -n 1 <<<"$entries")
 }

@@ -14,8 +14,8 @@ build_variant() {
         BUILD_SETUP=(--werror) BUILD_ENV=()
         case $1 in
         install) ;;
-        clang) BUILD_ENV=(CC=clang) ;;
         sanitize)
+                BUILD_ENV=(CC=clang)
                 BUILD_SETUP+=('-Db_sanitize=address,undefined' -Db_lundef=false)
                 ;;
         fuzz)
