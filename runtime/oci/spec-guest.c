@@ -469,11 +469,11 @@ static int translate_namespaces(Translation *t)
                 if (streq(ns->type, "network"))
                         continue;
                 if (!isempty(ns->path)) {
-                        r = oci_spec_note(
-                                        t->oci,
-                                        "%s namespace: the host's %s can not be joined, the "
-                                          "container gets a new one",
-                                        ns->type, ns->path);
+                        bool shared = streq(ns->type, "ipc") || streq(ns->type, "uts");
+
+                        r = oci_spec_note(t->oci, "%s namespace: the host's %s can not be joined, the %s",
+                                          ns->type, ns->path,
+                                          shared ? "containers of a sandbox share one" : "container gets a new one");
                         if (r < 0)
                                 return r;
                         ns->path = (char *) protobuf_c_empty_string;
