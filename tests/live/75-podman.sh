@@ -43,12 +43,8 @@ CONF
 }
 
 podman_down() {
-        local point
         podman system reset --force >/dev/null 2>&1 || true
-        while read -r point; do
-                umount "$point" || umount --lazy "$point"
-        done < <(findmnt -n -r -o TARGET | grep "^$P_STORE" | sort -r)
-        rmdir "$P_STORE"
+        remove_mounts "$P_STORE"
         [[ ${P_NETNS:-0} == 0 ]] || umount /run/netns
 }
 

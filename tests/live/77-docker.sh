@@ -49,16 +49,12 @@ JSON
 
 # All that it leaves when it stops: a bridge, rules of the packet filter, directories of its own.
 docker_down() {
-        local point
         systemctl stop "$UNIT" 2>/dev/null || true
         ip link delete docker0 2>/dev/null || true
         nft flush ruleset
         nft -f "$T_DIR/rules"
         sysctl --quiet --load="$T_DIR/forward" >/dev/null
-        while read -r point; do
-                umount "$point" || umount --lazy "$point"
-        done < <(findmnt -n -r -o TARGET | grep "^$DIR" | sort -r)
-        rmdir "$DIR"
+        remove_mounts "$DIR"
         rmdir /run/docker/plugins /run/docker 2>/dev/null || true
 }
 

@@ -83,13 +83,9 @@ crio_up() {
 }
 
 crio_down() {
-        local point
         systemctl stop "$UNIT" 2>/dev/null || true
         ip link delete "$BRIDGE" 2>/dev/null || true
-        while read -r point; do
-                umount "$point" || umount --lazy "$point"
-        done < <(findmnt -n -r -o TARGET | grep "^$DIR" | sort -r)
-        rmdir "$DIR"
+        remove_mounts "$DIR"
         rm -rf /var/lib/cni
 }
 

@@ -340,6 +340,15 @@ write_sandbox_conf() {
         cat >"$SANDBOX_CONF_DIR/$1.conf"
 }
 
+# remove_mounts DIR: what an engine has mounted on a directory and below, then the directory itself.
+remove_mounts() {
+        local point
+        while read -r point; do
+                umount "$point" || umount --lazy "$point"
+        done < <(findmnt -n -r -o TARGET | grep "^$1" | sort -r)
+        rmdir "$1"
+}
+
 # busybox_root DIR: a root directory with Debian's static busybox under all its names.
 busybox_root() {
         mkdir -p "$1"/{bin,dev,etc,proc,sys,tmp,root}
